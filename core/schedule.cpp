@@ -1,0 +1,334 @@
+#include "core/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/cpu_call.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::array<std::string_view, 3> kDeterminisms = {"not_guaranteed", "run_to_run",
+                                                           "gpu_to_gpu"};
+
+constexpr std::array<std::string_view, 2> kCoefficients = {"bcast", "expand"};
+constexpr std::array<std::string_view, 2> kBackward = {"split", "fused"};
+constexpr std::array<std::string_view, 2> kStores = {"cached", "nt"};
+constexpr std::array<std::string_view, 2> kDivision = {"div", "newton"};
+constexpr std::array<std::string_view, 1> kSums = {"twopass"};
+
+// Typical of desktops and servers; only the default schedule uses it.
+constexpr double kLastLevelCache = 32.0 * 1024 * 1024;
+
+constexpr std::array kOneTwo = {1, 2};
+constexpr std::array kVector = {1, 4, 8, 16};
+constexpr std::array kUnroll = {1, 2, 4};
+constexpr std::array kBlockRows = {1, 2, 4, 8, 16, 32};
+constexpr std::array kCpuRun = {32, 64};
+constexpr std::array kSlice = {64, 128, 256, 512};
+constexpr std::array kColumns = {1, 2, 4, 8};
+constexpr std::array kInFlight = {1, 2, 4};
+constexpr std::array kTileColumns = {6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192};
+constexpr std::array kTileRows = {1, 2, 4, 8, 10, 16, 20, 32, 40};
+constexpr std::array kMinBlocks = {0, 2, 4};
+constexpr std::array kCudaRun = {8, 16, 32};
+constexpr std::array kTwoPass = {1};
+constexpr std::array kBlocks = {2, 4, 8, 16};
+
+using Cpu = CpuSchedule;
+constexpr std::array<Parameter<Cpu>, 8> kCpuParameters = {{
+    {"vector", "v", {}, kVector, true, &Cpu::vector},
+    {"unroll", "u", {}, kUnroll, true, &Cpu::unroll},
+    {"rows", "r", {}, kBlockRows, true, &Cpu::rows},
+    {"coefficients", "", kCoefficients, kOneTwo, true, &Cpu::coefficients},
+    {"run", "run", {}, kCpuRun, true, &Cpu::run},
+    {"backward", "", kBackward, kOneTwo, true, &Cpu::backward},
+    {"stores", "", kStores, kOneTwo, true, &Cpu::stores},
+    {"slice_rows", "slice", {}, kSlice, false, &Cpu::slice_rows},
+}};
+
+using Cuda = CudaSchedule;
+constexpr std::array<Parameter<Cuda>, 9> kCudaParameters = {{
+    {"columns", "v", {}, kColumns, true, &Cuda::columns},
+    {"rows_in_flight", "r", {}, kInFlight, true, &Cuda::rows_in_flight},
+    {"tile_columns", "x", {}, kTileColumns, true, &Cuda::tile_columns},
+    {"tile_rows", "y", {}, kTileRows, true, &Cuda::tile_rows},
+    {"min_blocks", "mb", {}, kMinBlocks, true, &Cuda::min_blocks},
+    {"division", "", kDivision, kOneTwo, true, &Cuda::division},
+    {"run", "run", {}, kCudaRun, true, &Cuda::run},
+    {"sums", "", kSums, kTwoPass, true, &Cuda::sums},
+    {"blocks", "blocks", {}, kBlocks, false, &Cuda::blocks},
+}};
+
+template <class S>
+std::string print(const S& schedule, std::span<const Parameter<S>> parameters, bool compiled) {
+  std::vector<std::string> tokens;
+  for (const Parameter<S>& p : parameters) {
+    const int value = schedule.*p.field;
+    if (p.compiled != compiled || value == 0) continue;
+    tokens.push_back(p.words.empty() ? fmt::format("{}{}", p.token, value)
+                                     : std::string(p.words[std::size_t(value - 1)]));
+  }
+  return fmt::format("{}", fmt::join(tokens, "_"));
+}
+
+// Sets the parameter that `token` stands for; false when none does.
+template <class S>
+bool set_token(S& schedule, const Parameter<S>& p, std::string_view token) {
+  for (std::size_t i = 0; i < p.words.size(); ++i) {
+    if (p.words[i] != token) continue;
+    schedule.*p.field = int(i) + 1;
+    return true;
+  }
+  if (!p.words.empty() || !token.starts_with(p.token)) return false;
+  token.remove_prefix(p.token.size());
+  int value = 0;
+  const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), value);
+  if (error != std::errc() || stop != token.data() + token.size() || value < 1) return false;
+  if (token.front() == '0') return false;
+  schedule.*p.field = value;
+  return true;
+}
+
+// Tokens come in the table's order, each at most once; what is absent is 0 in the compiled part and
+// keeps its default in the launch part.
+template <class S>
+S parse(std::string_view text, std::span<const Parameter<S>> parameters, std::string_view example) {
+  S schedule;
+  const std::size_t at = text.find('@');
+  const auto part = [&](std::string_view tokens, bool compiled) {
+    std::size_t next = 0;
+    while (!tokens.empty()) {
+      const std::string_view token = tokens.substr(0, tokens.find('_'));
+      tokens.remove_prefix(std::min(tokens.size(), token.size() + 1));
+      while (next < parameters.size() && (parameters[next].compiled != compiled ||
+                                          !set_token(schedule, parameters[next], token))) {
+        ++next;
+      }
+      if (next++ == parameters.size()) {
+        fail_argument("schedule '{}' has an unknown or misplaced part '{}'; the form is {}", text,
+                      token, example);
+      }
+    }
+  };
+  for (const Parameter<S>& p : parameters) {
+    if (p.compiled) schedule.*p.field = 0;
+  }
+  part(text.substr(0, at), true);
+  if (at != std::string_view::npos) part(text.substr(at + 1), false);
+  return schedule;
+}
+
+// The first parameter that must be positive for a task but isn't, or must be 0 but isn't.
+std::string mismatch(std::string_view name, int value, bool wanted, std::string_view where) {
+  if (wanted && value == 0) return fmt::format("{} is needed for {}", name, where);
+  if (!wanted && value != 0) return fmt::format("{} does not apply to {}", name, where);
+  return {};
+}
+
+CpuSchedule gpu_to_gpu_schedule(const Task& task) {
+  CpuSchedule s;
+  s.run = task.sums() ? 64 : 0;
+  s.backward = task.sums() ? CpuSchedule::split : 0;
+  return s;
+}
+
+std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism determinism) {
+  const std::string where = std::string(to_string(task.direction)) +
+                            (task.backward() ? " of " + to_string(task.gradients) : "");
+  if (s.vector < 1 || s.vector > 16 || (s.vector & (s.vector - 1)) != 0) {
+    return fmt::format("vector {} is not 1, 2, 4, 8 or 16", s.vector);
+  }
+  if (s.unroll < 1 || s.unroll > 8) return fmt::format("unroll {} is not in 1 to 8", s.unroll);
+  if (s.rows < 1 || s.rows > 64) return fmt::format("rows {} is not in 1 to 64", s.rows);
+  if (s.slice_rows < 1) return fmt::format("slice_rows {} is not positive", s.slice_rows);
+  if (s.coefficients == 0) return "coefficients must be bcast or expand";
+  const bool expanded = s.coefficients == CpuSchedule::expanded;
+  if (expanded && task.problem.layout == Layout::channels_first) {
+    return "expand needs channels-last: in channels-first a vector lies within a channel";
+  }
+  if (expanded && s.vector == 1) return "expand with vector 1 is bcast";
+  if (expanded && s.unroll != 1) return "expand takes one vector of columns: unroll must be 1";
+  if (std::string why = mismatch("run", s.run, task.sums(), where); !why.empty()) return why;
+  if (std::string why = mismatch("split or fused", s.backward, task.sums(), where); !why.empty()) {
+    return why;
+  }
+  const std::size_t scratch =
+      std::size_t(s.run) * std::size_t(s.vector) * 2 * size_of(task.problem.math_type());
+  if (scratch > kCpuScratchBytes) {
+    return fmt::format("a block of run {} x vector {} needs {} bytes of scratch; {} are there",
+                       s.run, s.vector, scratch, kCpuScratchBytes);
+  }
+  if (task.sums() && s.rows > s.run) {
+    return fmt::format("rows {} of a block are more than a run of {}", s.rows, s.run);
+  }
+  if (s.stores == 0) return "stores must be cached or nt";
+  const bool writes = !task.backward() || task.gradients.dx;
+  if (s.stores == CpuSchedule::nontemporal && !writes) {
+    return "nt stores do not apply where no tensor is written";
+  }
+  if (determinism == Determinism::gpu_to_gpu) {
+    CpuSchedule fixed = gpu_to_gpu_schedule(task);
+    fixed.stores = s.stores;
+    if (s != fixed) return "gpu_to_gpu fixes the schedule to " + to_string(Schedule(fixed));
+  }
+  return {};
+}
+
+std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Target& target,
+                             Determinism determinism) {
+  const Problem& p = task.problem;
+  const std::string where = std::string(to_string(task.direction)) +
+                            (task.backward() ? " of " + to_string(task.gradients) : "");
+  if (s.columns != 1 && s.columns != 2 && s.columns != 4 && s.columns != 8) {
+    return fmt::format("columns {} is not 1, 2, 4 or 8", s.columns);
+  }
+  const int widest = target.compute_capability() >= 100 ? 32 : 16;
+  const int bytes = s.columns * int(std::min(size_of(p.x_type), size_of(p.y_type)));
+  if (bytes > widest) {
+    return fmt::format("{} columns are {} bytes, more than one access of {}", s.columns, bytes,
+                       widest);
+  }
+  if (s.rows_in_flight < 1 || s.rows_in_flight > 8) {
+    return fmt::format("rows_in_flight {} is not in 1 to 8", s.rows_in_flight);
+  }
+  if (s.tile_columns < 1 || s.tile_rows < 1 || s.threads() > 1024) {
+    return fmt::format("tile {} x {} is {} threads; 1 to 1024 can be launched", s.tile_columns,
+                       s.tile_rows, s.threads());
+  }
+  if (s.min_blocks < 0 || s.min_blocks * s.threads() > 2048) {
+    return fmt::format("min_blocks {} of {} threads are more than a multiprocessor's 2048",
+                       s.min_blocks, s.threads());
+  }
+  if (s.blocks < 1) return fmt::format("blocks {} is not positive", s.blocks);
+  if (s.division != CudaSchedule::ieee && s.division != CudaSchedule::newton) {
+    return "division must be div or newton";
+  }
+  if (p.math_type() == Type::f64 && s.division != CudaSchedule::ieee) return "f64 divides by div";
+  if (std::string why = mismatch("run", s.run, task.sums(), where); !why.empty()) return why;
+  if (std::string why = mismatch("sums", s.sums, task.sums(), where); !why.empty()) return why;
+  if (task.sums() && s.run % s.rows_in_flight != 0) {
+    return fmt::format("run {} is not a multiple of rows_in_flight {}", s.run, s.rows_in_flight);
+  }
+  if (p.layout == Layout::channels_last) {
+    const std::int64_t width = p.segment_width();
+    if (width % s.columns != 0) {
+      return fmt::format("{} columns do not divide the group width {}", s.columns, width);
+    }
+    const std::int64_t threads = width / s.columns;
+    if (threads % s.tile_columns != 0 && s.tile_columns % threads != 0) {
+      return fmt::format(
+          "tile_columns {} neither divides nor is a multiple of a group's {} threads",
+          s.tile_columns, threads);
+    }
+  }
+  if (determinism == Determinism::gpu_to_gpu) {
+    return "gpu_to_gpu has no CUDA schedule yet; use run_to_run";
+  }
+  return {};
+}
+
+CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t rows,
+                        std::int64_t inner, Determinism determinism) {
+  const Problem& p = task.problem;
+  CpuSchedule s = gpu_to_gpu_schedule(task);
+  // Stores past the last-level cache save the read of the line that they overwrite.
+  const bool writes = !task.backward() || task.gradients.dx;
+  const Type out = task.backward() ? p.x_type : p.y_type;
+  const double bytes = double(rows) * double(inner) * double(p.channels) * double(size_of(out));
+  s.stores = writes && bytes > kLastLevelCache ? CpuSchedule::nontemporal : CpuSchedule::cached;
+  if (determinism == Determinism::gpu_to_gpu) return s;
+  s.vector = target.vector_bits() / 8 / int(size_of(p.math_type()));
+  if (p.layout == Layout::channels_last && p.segment_width() % s.vector != 0 &&
+      p.segment_width() / 4 < s.vector) {
+    s.coefficients = CpuSchedule::expanded;
+    s.rows = 16;
+  }
+  return s;
+}
+
+CudaSchedule default_cuda(const Task& task, const Target& target) {
+  const Problem& p = task.problem;
+  CudaSchedule s;
+  if (p.math_type() == Type::f64) s.division = CudaSchedule::ieee;
+  if (task.sums()) {
+    s.run = 16;
+    s.sums = CudaSchedule::two_pass;
+  }
+  // As wide as 16 bytes of the wider tensor and the group allow.
+  const int size = int(std::max(size_of(p.x_type), size_of(p.y_type)));
+  s.columns = std::max(1, 16 / size);
+  const bool last = p.layout == Layout::channels_last;
+  while (last && p.segment_width() % s.columns != 0) s.columns /= 2;
+  (void)target;
+  // A tile of whole segments where they are narrow, of a part of one where they are wide.
+  constexpr std::int64_t kThreads = 256;
+  const std::int64_t segment = last ? p.segment_width() / s.columns : 32;
+  std::int64_t across = segment;
+  if (segment > kThreads) {
+    across = kThreads;
+    while (segment % across != 0) --across;
+  } else if (last) {
+    const std::int64_t segments = p.segments();
+    for (std::int64_t k = 1; k <= segments && k * segment <= 64; ++k) {
+      if (segments % k == 0) across = k * segment;
+    }
+  }
+  s.tile_columns = int(across);
+  s.tile_rows = int(std::max<std::int64_t>(1, kThreads / across));
+  return s;
+}
+
+}  // namespace
+
+std::string_view to_string(Determinism determinism) {
+  return kDeterminisms.at(std::size_t(determinism));
+}
+Determinism parse_determinism(std::string_view text) {
+  return Determinism(index_of_word(kDeterminisms, text, "determinism"));
+}
+
+std::span<const Parameter<CpuSchedule>> cpu_parameters() { return kCpuParameters; }
+std::span<const Parameter<CudaSchedule>> cuda_parameters() { return kCudaParameters; }
+
+namespace {
+std::string print(const Schedule& schedule, bool compiled) {
+  if (const auto* cpu = std::get_if<CpuSchedule>(&schedule)) {
+    return print(*cpu, cpu_parameters(), compiled);
+  }
+  return print(std::get<CudaSchedule>(schedule), cuda_parameters(), compiled);
+}
+}  // namespace
+
+std::string compiled_text(const Schedule& schedule) { return print(schedule, true); }
+
+std::string to_string(const Schedule& schedule) {
+  return print(schedule, true) + "@" + print(schedule, false);
+}
+
+Schedule parse_schedule(std::string_view text, const Target& target) {
+  if (target.cuda()) {
+    return parse<CudaSchedule>(text, cuda_parameters(),
+                               "v4_r2_x24_y10_newton_run16_twopass@blocks4");
+  }
+  return parse<CpuSchedule>(text, cpu_parameters(), "v8_u1_r4_bcast_run64_split_nt@slice256");
+}
+
+std::string why_illegal(const Task& task, const Schedule& schedule, const Target& target,
+                        Determinism determinism) {
+  const auto* cpu = std::get_if<CpuSchedule>(&schedule);
+  if ((cpu == nullptr) != target.cuda()) return "the schedule is for another kind of device";
+  return cpu != nullptr
+             ? why_illegal_cpu(task, *cpu, determinism)
+             : why_illegal_cuda(task, std::get<CudaSchedule>(schedule), target, determinism);
+}
+
+Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,
+                          std::int64_t inner, Determinism determinism) {
+  if (target.cuda()) return default_cuda(task, target);
+  return default_cpu(task, target, rows, inner, determinism);
+}
+
+}  // namespace grkan

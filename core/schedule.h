@@ -1,0 +1,103 @@
+// Schedule: HOW a task is computed. Two parts: what is compiled in, and how it is launched.
+// One table of parameters for each kind of schedule (parameters()) drives printing, parsing and the
+// tuner's space: a new parameter is one field and one row.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/target.h"
+#include "core/task.h"
+
+namespace grkan {
+
+// As CUB names it. run_to_run: same plan, same winner, same bits. gpu_to_gpu: also across winners
+// and devices of a kind.
+enum class Determinism : std::uint8_t { not_guaranteed, run_to_run, gpu_to_gpu };
+std::string_view to_string(Determinism determinism);
+Determinism parse_determinism(std::string_view text);
+
+// Fields are ints so that one table can read and set them; 0 means "does not apply" and isn't
+// printed.
+struct CpuSchedule {
+  enum Coefficients { broadcast = 1, expanded = 2 };
+  enum Backward { split = 1, fused = 2 };
+  enum Stores { cached = 1, nontemporal = 2 };
+
+  // compiled in
+  int vector = 8;  // lanes; LLVM splits what is wider than a register
+  int unroll = 1;  // vectors computed in one step of the inner loop
+  int rows = 4;    // rows of a block; a block is what shares coefficients in registers
+  int coefficients = broadcast;  // broadcast: a segment at a time, one coefficient for all lanes.
+                                 // expanded: a vector of columns at a time, each lane its own
+                                 // coefficients (groups narrower than a vector)
+  int run = 0;          // backward: terms that one f32 sum takes before it is added into double
+  int backward = 0;     // split: w and v go through an L1 scratch to a second loop; or fused
+  int stores = cached;  // of y or dx
+  // launched with
+  int slice_rows = 256;  // rows of a slice: what one thread takes, and one partial sum covers
+
+  bool operator==(const CpuSchedule&) const = default;
+};
+
+struct CudaSchedule {
+  enum Division { ieee = 1, newton = 2 };
+  enum Sums { two_pass = 1 };
+
+  // compiled in
+  int columns = 4;         // adjacent columns (elements) of a thread, all in one segment
+  int rows_in_flight = 2;  // rows whose loads are requested before they are computed
+  int tile_columns = 32;   // threads of a block side by side along the columns
+  int tile_rows = 8;       // threads of a block along the rows
+  int min_blocks = 0;      // __launch_bounds__' second value: resident blocks a multiprocessor
+  int division = newton;   // ieee: correctly rounded; newton: rcp.approx and one Newton step
+  int run = 0;             // backward: rows a thread sums in f32 before a compensated flush
+  int sums = 0;            // backward with da or db: two_pass
+  // launched with
+  int blocks = 4;  // blocks a multiprocessor of the grid; each walks down the rows
+
+  bool operator==(const CudaSchedule&) const = default;
+
+  [[nodiscard]] int threads() const { return tile_columns * tile_rows; }
+};
+
+using Schedule = std::variant<CpuSchedule, CudaSchedule>;
+
+// One parameter of a schedule. It prints as its token and number ("v8"), or, where it has words, as
+// words[value - 1].
+template <class S>
+struct Parameter {
+  std::string_view name;                    // as in the struct, for people
+  std::string_view token;                   // printed before the number
+  std::span<const std::string_view> words;  // empty: a number
+  std::span<const int> values;              // what a tuner tries; any positive value parses
+  bool compiled;                            // else a launch parameter
+  int S::* field;
+};
+std::span<const Parameter<CpuSchedule>> cpu_parameters();
+std::span<const Parameter<CudaSchedule>> cuda_parameters();
+
+// The compiled part, e.g. "v8_u1_r4_bcast_run64_split_nt"; the whole adds "@" and the launch part:
+// "v8_u1_r4_bcast_run64_split_nt@slice256".
+std::string compiled_text(const Schedule& schedule);
+std::string to_string(const Schedule& schedule);
+// The inverse of both. The kind of schedule is the target's.
+Schedule parse_schedule(std::string_view text, const Target& target);
+
+// Empty when the schedule can be generated for this task, target and determinism; else the reason,
+// with the values met.
+std::string why_illegal(const Task& task, const Schedule& schedule, const Target& target,
+                        Determinism determinism = Determinism::run_to_run);
+
+// The schedule used when nothing is known: always legal. Rows and inner only choose stores and
+// sizes.
+Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,
+                          std::int64_t inner = 1,
+                          Determinism determinism = Determinism::run_to_run);
+
+}  // namespace grkan
