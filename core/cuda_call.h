@@ -3,14 +3,20 @@
 // source declares the same struct.
 //
 // A row has segments() * width elements, width = segment_width() * inner. The grid is
-// (column tiles, row blocks): a block of tile_columns x tile_rows threads owns tile_columns *
-// columns adjacent elements and walks down the rows from blockIdx.y * tile_rows in steps of
-// gridDim.y * tile_rows. Channels-first: a tile lies within one segment.
+// (column tiles, row blocks); a block's threads are one-dimensional. A block of
+// tile_columns x tile_rows threads owns tile_columns * columns adjacent elements; its rows of
+// threads take groups of rows_in_flight adjacent rows, from group blockIdx.y * tile_rows + (row of
+// threads) in steps of gridDim.y * tile_rows. Channels-last: tiles go along the row; one is a part
+// of a segment, or some whole segments. Channels-first: a tile lies within one segment; tile t is
+// tile t / segments() of segment t % segments().
+//
+// A kernel with columns > 1 needs what cuda_vectors_fit() tells; one with columns = 1 runs always.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
+#include "core/call.h"
 #include "core/schedule.h"
 #include "core/task.h"
 
@@ -22,15 +28,20 @@ struct CudaCall {
   void* out;        // y or dx
   const void* a;    // [numerator_groups][m + 1], the arithmetic's type
   const void* b;    // [denominator_groups][terms]
-  double* partial;  // [row blocks][tiles][segments of a tile][sum_terms]: the sums of one block
+  double* partial;  // [sum_terms][segments][tiles of a segment][row blocks]: the sums of one block
   void* da;         // the arithmetic's type
   void* db;
   std::int64_t rows;
   std::int64_t width;     // elements of a segment in a row
-  std::int64_t x_stride;  // elements between rows
+  std::int64_t x_stride;  // bytes between rows
   std::int64_t dy_stride;
   std::int64_t out_stride;
-  std::int64_t row_blocks;     // gridDim.y of the main kernel, for the second pass
+  std::int64_t x_step;  // bytes between a thread's groups of rows
+  std::int64_t dy_step;
+  std::int64_t out_step;
+  std::int64_t row_blocks;     // gridDim.y of the main kernel
+  std::uint32_t group_step;    // groups of rows between a thread's groups
+  std::uint32_t groups;        // whole groups of rows_in_flight rows
   std::int32_t accumulate_da;  // 1: da = round(da + sum)
   std::int32_t accumulate_db;
 };
@@ -45,9 +56,33 @@ struct CudaLaunch {
   bool operator==(const CudaLaunch&) const = default;
 };
 
-// The launch for rows > 0 and inner > 0 on a device with that many multiprocessors. Throws
-// unsupported when the grid would exceed what CUDA can launch.
+// The launch for rows > 0 and inner > 0 on a device with that many multiprocessors: one wave of
+// blocks, `blocks` of the schedule on each multiprocessor, fewer where a thread would get less than
+// a few rows. Throws unsupported when the grid would exceed what CUDA can launch.
 CudaLaunch cuda_launch(const Task& task, const CudaSchedule& schedule, std::int64_t rows,
                        std::int64_t inner, int multiprocessors);
+
+// The argument of both kernels for this launch. `partial`: partial_bytes of device memory.
+CudaCall cuda_call(const Task& task, const CudaSchedule& schedule, const CudaLaunch& launch,
+                   const Call& call, double* partial);
+
+// True when every vector access of the schedule's kernel is aligned for this call: pointers to
+// min(16, columns * size) bytes, row strides and (channels-first) a segment's elements to columns.
+bool cuda_vectors_fit(const Task& task, const CudaSchedule& schedule, const Call& call);
+
+// How a tile lies on segments, and how its sums are added: what the generated source has as
+// constants.
+struct CudaTile {
+  std::int64_t segments = 1;  // whole segments of a tile; 1 where a tile is a part of one
+  bool ragged = false;        // the last tile reaches past the row (or the segment)
+  int parts = 1;              // threads that share the members of one (segment, term) sum
+  bool operator==(const CudaTile&) const = default;
+};
+CudaTile cuda_tile(const Task& task, const CudaSchedule& schedule);
+// Tiles that a segment of `width` elements is cut into (1 where a tile has whole segments).
+std::int64_t cuda_tiles_of_segment(const Task& task, const CudaSchedule& schedule,
+                                   std::int64_t width);
+// Threads of a second pass' block.
+int cuda_second_pass_threads(const Task& task);
 
 }  // namespace grkan

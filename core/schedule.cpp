@@ -32,7 +32,7 @@ constexpr std::array kColumns = {1, 2, 4, 8};
 constexpr std::array kInFlight = {1, 2, 4};
 constexpr std::array kTileColumns = {6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192};
 constexpr std::array kTileRows = {1, 2, 4, 8, 10, 16, 20, 32, 40};
-constexpr std::array kMinBlocks = {0, 2, 4};
+constexpr std::array kMinBlocks = {0, 2, 4, 5};
 constexpr std::array kCudaRun = {8, 16, 32};
 constexpr std::array kTwoPass = {1};
 constexpr std::array kBlocks = {2, 4, 8, 16};
@@ -177,6 +177,12 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
   return {};
 }
 
+// Static shared memory of a block: a double for each thread and sum.
+constexpr std::int64_t kSharedBytes = 48 * 1024;
+std::int64_t shared_bytes(const Task& task, const CudaSchedule& s) {
+  return std::int64_t{task.sum_terms()} * s.threads() * 8;
+}
+
 std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Target& target,
                              Determinism determinism) {
   const Problem& p = task.problem;
@@ -212,6 +218,10 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
   if (task.sums() && s.run % s.rows_in_flight != 0) {
     return fmt::format("run {} is not a multiple of rows_in_flight {}", s.run, s.rows_in_flight);
   }
+  if (shared_bytes(task, s) > kSharedBytes) {
+    return fmt::format("{} sums of {} threads need {} bytes of shared memory; {} are there",
+                       task.sum_terms(), s.threads(), shared_bytes(task, s), kSharedBytes);
+  }
   if (p.layout == Layout::channels_last) {
     const std::int64_t width = p.segment_width();
     if (width % s.columns != 0) {
@@ -241,15 +251,34 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   s.stores = writes && bytes > kLastLevelCache ? CpuSchedule::nontemporal : CpuSchedule::cached;
   if (determinism == Determinism::gpu_to_gpu) return s;
   s.vector = target.vector_bits() / 8 / int(size_of(p.math_type()));
+  // A row at a time reads memory in order; narrow segments need more to share coefficients.
+  constexpr std::int64_t kWide = 64;
+  if (p.segment_width() * inner >= kWide) s.rows = 1;
   if (p.layout == Layout::channels_last && p.segment_width() % s.vector != 0 &&
       p.segment_width() / 4 < s.vector) {
     s.coefficients = CpuSchedule::expanded;
-    s.rows = 16;
+    s.rows = task.sums() ? 16 : 1;
+    // Lines are finished in many visits: stores past the cache would send them in pieces.
+    if (task.sums()) s.stores = CpuSchedule::cached;
   }
   return s;
 }
 
-CudaSchedule default_cuda(const Task& task, const Target& target) {
+// Blocks a multiprocessor such that the compiler keeps to 64 registers (1024 threads), or to 128,
+// where the backward kernel is known to fit: coefficients, sums, rows requested ahead, the rest.
+int blocks_for_registers(const Task& task, const CudaSchedule& s) {
+  const Problem& p = task.problem;
+  const int words = p.math_type() == Type::f64 ? 2 : 1;
+  const int bytes = s.columns * int(size_of(p.x_type) + size_of(p.y_type));
+  const int ahead = s.rows_in_flight * ((bytes + 3) / 4);
+  constexpr int kRest = 28;
+  const int need =
+      words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms() + kRest) + ahead;
+  if (need <= 64) return std::max(1, 1024 / s.threads());
+  return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
+}
+
+CudaSchedule default_cuda(const Task& task) {
   const Problem& p = task.problem;
   CudaSchedule s;
   if (p.math_type() == Type::f64) s.division = CudaSchedule::ieee;
@@ -262,13 +291,14 @@ CudaSchedule default_cuda(const Task& task, const Target& target) {
   s.columns = std::max(1, 16 / size);
   const bool last = p.layout == Layout::channels_last;
   while (last && p.segment_width() % s.columns != 0) s.columns /= 2;
-  (void)target;
   // A tile of whole segments where they are narrow, of a part of one where they are wide.
   constexpr std::int64_t kThreads = 256;
   const std::int64_t segment = last ? p.segment_width() / s.columns : 32;
+  // One row of threads has to find room for its sums.
+  const std::int64_t widest = std::min(kThreads, kSharedBytes / 8 / std::max(1, task.sum_terms()));
   std::int64_t across = segment;
-  if (segment > kThreads) {
-    across = kThreads;
+  if (segment > widest) {
+    across = widest;
     while (segment % across != 0) --across;
   } else if (last) {
     const std::int64_t segments = p.segments();
@@ -278,6 +308,15 @@ CudaSchedule default_cuda(const Task& task, const Target& target) {
   }
   s.tile_columns = int(across);
   s.tile_rows = int(std::max<std::int64_t>(1, kThreads / across));
+  // Whole warps where that costs no more than half of the rows: lanes past the last thread idle.
+  constexpr int kWarp = 32;
+  for (int rows = s.tile_rows; 2 * rows > s.tile_rows; --rows) {
+    if (s.tile_columns * rows % kWarp != 0) continue;
+    s.tile_rows = rows;
+    break;
+  }
+  while (s.tile_rows > 1 && shared_bytes(task, s) > kSharedBytes) --s.tile_rows;
+  if (task.sum_terms() > 0) s.min_blocks = blocks_for_registers(task, s);
   return s;
 }
 
@@ -327,7 +366,7 @@ std::string why_illegal(const Task& task, const Schedule& schedule, const Target
 
 Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,
                           std::int64_t inner, Determinism determinism) {
-  if (target.cuda()) return default_cuda(task, target);
+  if (target.cuda()) return default_cuda(task);
   return default_cpu(task, target, rows, inner, determinism);
 }
 

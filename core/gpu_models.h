@@ -1,0 +1,40 @@
+// GPU models known without a device: what offline tuning and `grkan devices` read. Every figure
+// carries its source and how sure it is.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace grkan {
+
+// published: the maker's data sheet or programming guide. microbenchmark: measured by others.
+// assumed: derived from a sister model or rounded; good for estimates only.
+enum class FigureKind : std::uint8_t { published, microbenchmark, assumed };
+std::string_view to_string(FigureKind kind);
+
+struct Figure {
+  double value = 0;
+  FigureKind kind = FigureKind::assumed;
+  std::string_view source;
+};
+
+struct GpuModel {
+  std::string_view name;       // "h200": as in virtual:h200 and --gpu h200
+  std::string_view marketing;  // "NVIDIA H200 SXM"
+  int compute_capability = 0;  // 90
+  Figure multiprocessors;
+  Figure memory_bytes;
+  Figure clock_mhz;      // boost
+  Figure bandwidth_gbs;  // 1e9 bytes a second
+  Figure l2_bytes;
+  Figure threads_per_multiprocessor;
+  Figure registers_per_multiprocessor;     // 32-bit
+  Figure shared_bytes_per_multiprocessor;  // the most that shared memory can be set to
+};
+
+std::span<const GpuModel> gpu_models();
+// Throws invalid_argument naming the known models.
+const GpuModel& gpu_model(std::string_view name);
+
+}  // namespace grkan
