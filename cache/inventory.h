@@ -1,0 +1,46 @@
+// What lies in a cache folder, for people: list, show, verify. These walk the whole folder; nothing
+// in a run does.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grkan {
+
+struct CacheEntry {
+  std::string kind;  // "binary", "winner", "measurements"
+  std::string path;  // relative to the folder
+  std::string name;  // the hash, or the log's name: what show takes
+  std::int64_t bytes = 0;
+  std::string task;      // printed; empty for measurements and for entries with a defect
+  std::string schedule;  // a binary's compiled part, a winner's whole
+  std::string target;
+  std::string detail;  // winner: evidence and range of rows; measurements: lines
+  std::string date;    // winner's
+  std::string defect;  // empty: intact
+};
+
+// By path. Entries with a defect are listed with it.
+std::vector<CacheEntry> list_cache(const std::string& folder);
+
+// One entry as JSON: a winner as stored; a binary's key with the sizes; a log's lines in an array.
+// `name` is a name of list_cache or a beginning that only one has; throws invalid_argument else.
+std::string show_cache_entry(const std::string& folder, std::string_view name);
+
+struct CacheDefect {
+  std::string path;  // relative to the folder
+  std::string why;
+};
+struct CacheVerification {
+  std::int64_t binaries = 0;
+  std::int64_t winners = 0;
+  std::int64_t measurements = 0;  // lines
+  std::int64_t leftovers = 0;     // unfinished files in tmp/ of killed processes: harmless
+  std::int64_t bytes = 0;
+  std::vector<CacheDefect> defects;
+};
+CacheVerification verify_cache(const std::string& folder);
+
+}  // namespace grkan
