@@ -1,0 +1,98 @@
+// The spaces of tasks: legal, complete, without doubles, the default first.
+#include "tuner/space.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "core/error.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::int64_t kRows = 25216;
+
+Space space_of(const char* task, const char* target, std::int64_t rows = kRows,
+               std::int64_t inner = 1, Determinism determinism = Determinism::run_to_run) {
+  return enumerate_space(parse_task(task), parse_target(target), determinism, rows, inner);
+}
+
+TEST(Space, EveryCandidateIsLegalAndTheDefaultIsFirst) {
+  for (const char* task :
+       {"forward/p5q4-A-c768-g8-f32-last", "backward.dx.da.db/p5q4-A-c768-g8-f32-last",
+        "backward.dx/p3q3-B-c24-g24-f64-last", "backward.da/p5q4-C-c255-g5-bf16-last",
+        "forward/p5q4-A-c64-g4-f16:f32-first", "backward.dx.da.db/p5q4-N-c7-g1-f32-first"}) {
+    for (const char* target : {"x86-64-v3", "x86-64-v4", "aarch64", "sm_75", "sm_100"}) {
+      for (const std::int64_t rows : {std::int64_t{1}, kRows}) {
+        const Space space = space_of(task, target, rows, 49);
+        const Task parsed = parse_task(task);
+        const Target machine = parse_target(target);
+        ASSERT_FALSE(space.schedules.empty());
+        EXPECT_EQ(to_string(space.schedules.front()),
+                  to_string(default_schedule(parsed, machine, rows, 49)));
+        std::set<std::string> seen;
+        for (const Schedule& schedule : space.schedules) {
+          EXPECT_EQ(why_illegal(parsed, schedule, machine), "") << to_string(schedule);
+          EXPECT_TRUE(seen.insert(to_string(schedule)).second) << to_string(schedule);
+        }
+      }
+    }
+  }
+}
+
+TEST(Space, HasTensToAFewHundredForTheCpu) {
+  for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
+    const Space forward = space_of("forward/p5q4-A-c768-g8-f32-last", target);
+    EXPECT_GE(forward.schedules.size(), 50U) << target;
+    EXPECT_LE(forward.schedules.size(), 999U) << target;
+    const Space backward = space_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last", target);
+    EXPECT_GT(backward.schedules.size(), forward.schedules.size()) << target;
+  }
+}
+
+TEST(Space, CountsWhatItLeftOutByReason) {
+  const Space space = space_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last", "sm_90");
+  std::int64_t product = 1;
+  for (const auto& p : cuda_parameters()) product *= std::int64_t(p.values.size());
+  std::int64_t sum = std::int64_t(space.schedules.size());
+  for (const auto& [reason, count] : space.left_out) {
+    EXPECT_GT(count, 0);
+    EXPECT_EQ(reason.find("17"), std::string::npos) << reason;
+    sum += count;
+  }
+  // The default may lie outside of the product.
+  EXPECT_GE(sum, product);
+  EXPECT_LE(sum, product * 4);
+  EXPECT_LT(space.left_out.size(), 20U);
+}
+
+TEST(Space, FewRowsNeedFewSlices) {
+  const Space space = space_of("forward/p5q4-A-c768-g8-f32-last", "x86-64-v3", 1);
+  EXPECT_LT(space.schedules.size(),
+            space_of("forward/p5q4-A-c768-g8-f32-last", "x86-64-v3").schedules.size() / 4);
+}
+
+TEST(Space, GpuToGpuLeavesTheFixedSchedule) {
+  const Space space = space_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last", "x86-64-v3", kRows, 1,
+                               Determinism::gpu_to_gpu);
+  EXPECT_LE(space.schedules.size(), 2U);  // stores are free
+}
+
+TEST(Space, NeighboursDifferInOneParameter) {
+  const Space space = space_of("forward/p5q4-A-c768-g8-f32-last", "x86-64-v3");
+  const std::vector<std::size_t> near = neighbours(space, 0);
+  ASSERT_FALSE(near.empty());
+  const auto& center = std::get<CpuSchedule>(space.schedules[0]);
+  for (const std::size_t i : near) {
+    const auto& other = std::get<CpuSchedule>(space.schedules[i]);
+    int differ = 0;
+    for (const auto& p : cpu_parameters()) differ += center.*p.field != other.*p.field ? 1 : 0;
+    EXPECT_EQ(differ, 1);
+  }
+  // The order is by distance from the default, so its neighbours follow it.
+  for (std::size_t k = 0; k < near.size(); ++k) EXPECT_EQ(near[k], k + 1);
+}
+
+}  // namespace
+}  // namespace grkan

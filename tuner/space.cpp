@@ -1,0 +1,149 @@
+#include "tuner/space.h"
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace grkan {
+namespace {
+
+// The values to try: 0 in the default, and no value of the table, means that it doesn't apply.
+template <class S>
+std::vector<int> values_of(const Parameter<S>& parameter, int standard) {
+  const bool has_zero =
+      std::find(parameter.values.begin(), parameter.values.end(), 0) != parameter.values.end();
+  if (standard == 0 && !has_zero) return {0};
+  std::vector<int> values(parameter.values.begin(), parameter.values.end());
+  if (std::find(values.begin(), values.end(), standard) == values.end()) values.push_back(standard);
+  return values;
+}
+
+// Reasons that differ only in their values are one: "tile_columns N neither divides ...".
+std::string without_numbers(std::string_view reason) {
+  std::string text;
+  bool in_word = false;
+  for (const char c : reason) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit || in_word) {
+      text += c;
+    } else if (!text.ends_with('N')) {
+      text += 'N';
+    }
+    // Digits within a word ("f32") stay.
+    in_word = (in_word && digit) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  }
+  return text;
+}
+
+// How many parameters differ.
+template <class S>
+int distance(const S& a, const S& b, std::span<const Parameter<S>> parameters) {
+  return int(std::count_if(parameters.begin(), parameters.end(),
+                           [&](const Parameter<S>& p) { return a.*p.field != b.*p.field; }));
+}
+
+// Why a legal schedule is not worth a look: another one does the same, or more with it.
+std::string why_pointless(const CpuSchedule& s, const CpuSchedule& standard, const Task& task,
+                          const Target& target, std::int64_t rows, std::int64_t inner) {
+  const Problem& p = task.problem;
+  const bool last = p.layout == Layout::channels_last;
+  const std::int64_t width = p.segment_width() * (last ? 1 : inner);
+  const int lanes = target.vector_bits() / 8 / int(size_of(p.math_type()));
+  if (s.coefficients == CpuSchedule::broadcast) {
+    if (s.vector > 1 && std::int64_t(s.vector) * s.unroll > width) {
+      return "vectors of one step are wider than a segment";
+    }
+    if (2 * s.vector < lanes && width >= lanes) return "vectors are under half a register";
+  } else {
+    if (s.vector > p.channels) return "vectors are wider than all channels";
+    if (s.vector < lanes && p.channels >= lanes) return "expanded vectors are under a register";
+  }
+  if (s.rows > 1 && s.rows / 2 >= rows) return "blocks have more rows than there are";
+  if (s != standard && s.slice_rows / 2 >= rows) return "slices have more rows than there are";
+  return {};
+}
+
+std::string why_pointless(const CudaSchedule& s, const CudaSchedule& standard, const Task& task,
+                          const Target&, std::int64_t rows, std::int64_t inner) {
+  if (s == standard) return {};
+  const Problem& p = task.problem;
+  const std::int64_t columns = p.channels * (p.layout == Layout::channels_last ? 1 : inner);
+  if (s.threads() < 64) return "blocks of fewer than 64 threads";
+  if (s.threads() > 512) return "blocks of more than 512 threads";
+  if (s.columns > 1 && std::int64_t(s.columns) * s.tile_columns > columns) {
+    return "tiles are wider than a row";
+  }
+  if (s.tile_rows > 1 && s.tile_rows / 2 >= rows) return "tiles have more rows than there are";
+  return {};
+}
+
+template <class S>
+Space enumerate(const Task& task, const Target& target, Determinism determinism, std::int64_t rows,
+                std::int64_t inner, std::span<const Parameter<S>> parameters) {
+  const auto standard = std::get<S>(default_schedule(task, target, rows, inner, determinism));
+  std::vector<std::vector<int>> values;
+  for (const Parameter<S>& p : parameters) values.push_back(values_of(p, standard.*p.field));
+
+  Space space;
+  std::vector<S> found = {standard};
+  std::vector<std::size_t> digits(parameters.size(), 0);  // a number with mixed bases
+  const auto next = [&] {
+    for (std::size_t d = digits.size(); d-- > 0;) {
+      if (++digits[d] < values[d].size()) return true;
+      digits[d] = 0;
+    }
+    return false;
+  };
+  do {
+    S s;
+    for (std::size_t d = 0; d < digits.size(); ++d) s.*parameters[d].field = values[d][digits[d]];
+    if (s == standard) continue;
+    std::string why = why_pointless(s, standard, task, target, rows, inner);
+    if (why.empty()) why = why_illegal(task, Schedule(s), target, determinism);
+    if (why.empty()) {
+      found.push_back(s);
+    } else {
+      ++space.left_out[without_numbers(why)];
+    }
+  } while (next());
+
+  // By distance, then in the product's order.
+  std::vector<std::pair<int, std::size_t>> order;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    order.emplace_back(distance(found[i], standard, parameters), i);
+  }
+  std::sort(order.begin(), order.end());
+  for (const auto& [changes, i] : order) space.schedules.emplace_back(found[i]);
+  return space;
+}
+
+template <class S>
+std::vector<std::size_t> neighbours_of(const Space& space, std::size_t candidate,
+                                       std::span<const Parameter<S>> parameters) {
+  const S& center = std::get<S>(space.schedules.at(candidate));
+  std::vector<std::size_t> near;
+  for (std::size_t i = 0; i < space.schedules.size(); ++i) {
+    if (distance(std::get<S>(space.schedules[i]), center, parameters) == 1) near.push_back(i);
+  }
+  return near;
+}
+
+}  // namespace
+
+Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
+                      std::int64_t rows, std::int64_t inner) {
+  if (target.cuda()) {
+    return enumerate<CudaSchedule>(task, target, determinism, rows, inner, cuda_parameters());
+  }
+  return enumerate<CpuSchedule>(task, target, determinism, rows, inner, cpu_parameters());
+}
+
+std::vector<std::size_t> neighbours(const Space& space, std::size_t candidate) {
+  if (std::holds_alternative<CpuSchedule>(space.schedules.at(candidate))) {
+    return neighbours_of<CpuSchedule>(space, candidate, cpu_parameters());
+  }
+  return neighbours_of<CudaSchedule>(space, candidate, cuda_parameters());
+}
+
+}  // namespace grkan

@@ -1,0 +1,43 @@
+// Tuning a task: the space, the search and its words, behind core/compiler_api.h's `tune`.
+//
+// Request (JSON):
+//   schema 1, task, target, determinism ("run_to_run"), rows, inner (1), effort ("quick"), seed (1)
+//   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
+//                   ends it)
+//   compiler        names the compiler and its build; lines of another one are not resumed
+//   resume          lines recorded before (texts or objects); those of other tasks, targets, rows
+//                   or inner are passed over
+// Effort: instant measures nothing and answers with the default; quick and thorough look at a
+// random sample and then around the best; exhaustive looks at everything.
+//
+// Answer (JSON):
+//   schema, task, target, determinism, rows, inner, effort, seed
+//   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
+//   evidence          "measured", or "default" for effort instant
+//   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
+//   near_ties         schedules as fast as the best
+//   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
+//                     all that were looked at, the best first
+//   space {candidates, left_out {reason: count}}, looked_at, resumed (candidates known from lines)
+//   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
+// A figure that is not known is null.
+//
+// A recorded line (JSON, one for each candidate and round):
+//   schema, task, target, compiler, schedule, rows, inner, status, why, error_scaled,
+//   seconds [s], reference_seconds [s] (the default's in the same round; both empty when it failed)
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/compiler_api.h"
+
+namespace grkan {
+
+inline constexpr int kTuneSchema = 1;
+
+// Throws invalid_argument for a wrong request; wrong_answer, compile_failed, out_of_memory or
+// device_error when the default schedule itself fails.
+std::string tune(std::string_view request, const TuneCallbacks& callbacks);
+
+}  // namespace grkan
