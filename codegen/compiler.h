@@ -15,7 +15,8 @@ namespace grkan {
 // when the target has no compiler here, compile_failed when the compiler refuses.
 Binary compile(const Task& task, const Schedule& schedule, const Target& target);
 
-// A stage as text. CPU: "mlir", "llvm", "asm", "schedule". CUDA: "cuda", "ptx", "sass", "schedule".
+// A stage as text. CPU: "mlir", "llvm", "asm", "schedule". CUDA: "cuda", "ptx", "sass", "schedule",
+// and "example": the source with a host program that launches it.
 std::string emit(const Task& task, const Schedule& schedule, const Target& target,
                  std::string_view stage);
 

@@ -16,8 +16,12 @@
 namespace grkan {
 
 // How a quotient is formed. ieee: the target's correctly rounded division. newton: an approximate
-// reciprocal (the printer's rcp.approx) and one Newton step.
+// reciprocal and one Newton step (f32 only).
 enum class DivisionScheme { ieee, newton };
+
+// The function that newton calls for the approximate reciprocal, (T) -> T: a func.call, which the
+// user of these builders declares in its module or prints as its own (rcp.approx).
+inline constexpr const char* kReciprocalFunction = "grkan_rcp";
 
 // The coefficients of one group, as values of the element type; prepared once, outside all loops
 // (for variant A the denominator's are |b_i|).
@@ -29,23 +33,25 @@ Coefficients prepare_coefficients(mlir::OpBuilder& builder, const Problem& probl
                                   const std::vector<mlir::Value>& a,
                                   const std::vector<mlir::Value>& b);
 
-// y = P(x) / Q(x).
+// y = P(x) / Q(x): ieee: P / Q; newton: P r with r the reciprocal of Q.
 mlir::Value build_forward(mlir::OpBuilder& builder, const Problem& problem, DivisionScheme division,
                           const Coefficients& coefficients, mlir::Value x);
 
-// The part of backward that is done for each element: dx, and what the sums are made of:
-//   w = dy / Q, v = -w y;  da_i = sum w x^i,  db_i = sum u x^i with u the value below.
+// The part of backward that is done for each element, with r = 1 / Q:
+//   w = dy r,  v = -(w (P r)),  dx = fma(w, P', v Q')
+// and da_i = sum w x^i, db_i = sum v x^i (A: v |x|^i).
 struct ElementGradient {
   mlir::Value dx;  // null unless asked for
-  mlir::Value w;   // null unless dx or da is asked for
-  mlir::Value v;   // null unless dx or db is asked for. A, N: v. B, C: v with B's sign
+  mlir::Value w;   // never null
+  mlir::Value v;   // A, N: v. B, C: v with B's sign. Null where neither db nor dx needs it
 };
 ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, DivisionScheme division,
                                const Coefficients& coefficients, mlir::Value x, mlir::Value dy);
 
 // Adds one element's terms to the sums (numerator_terms() for da if asked for, then
 // denominator_terms() for db): sums[i] = fma(w, x^i, sums[i]). Variant A's db terms are v |x|^i;
-// sign(b) is applied after summing.
+// sign(b) is applied after summing. v may be null where db has no terms, w where da is not asked
+// for.
 std::vector<mlir::Value> build_sums(mlir::OpBuilder& builder, const Task& task, mlir::Value x,
                                     mlir::Value w, mlir::Value v,
                                     const std::vector<mlir::Value>& sums);

@@ -1,0 +1,19 @@
+// The last steps of the CUDA road, for who wants more than compiler.h gives.
+#pragma once
+
+#include "codegen/cuda_source.h"
+#include "codegen/nvrtc.h"
+#include "core/binary.h"
+
+namespace grkan {
+
+struct CudaBuild {
+  CudaSource source;
+  NvrtcOutput output;
+  std::vector<CompilerReport> kernels;  // the main kernel first
+};
+
+// Generates and compiles with the NVRTC that the target would use.
+CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Target& target);
+
+}  // namespace grkan

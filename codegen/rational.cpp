@@ -1,0 +1,243 @@
+#include "codegen/rational.h"
+
+#include <mlir/Dialect/Arith/IR/Arith.h>
+#include <mlir/Dialect/Func/IR/FuncOps.h>
+#include <mlir/Dialect/Math/IR/Math.h>
+#include <mlir/IR/BuiltinTypes.h>
+#include <mlir/IR/TypeUtilities.h>
+
+#include <algorithm>
+#include <string>
+
+namespace grkan {
+namespace {
+
+using mlir::Value;
+
+// Operations on one element type, each result named as in the formula.
+class Ops {
+ public:
+  Ops(mlir::OpBuilder& builder, mlir::Type type) : builder_(builder), type_(type) {}
+
+  Value constant(double value, const std::string& name) {
+    const auto element = mlir::cast<mlir::FloatType>(mlir::getElementTypeOrSelf(type_));
+    return splat(type_, builder_.getFloatAttr(element, value), name);
+  }
+  Value add(Value a, Value b, const std::string& name) {
+    return mlir::arith::AddFOp::create(builder_, location(name), a, b);
+  }
+  Value mul(Value a, Value b, const std::string& name) {
+    return mlir::arith::MulFOp::create(builder_, location(name), a, b);
+  }
+  Value div(Value a, Value b, const std::string& name) {
+    return mlir::arith::DivFOp::create(builder_, location(name), a, b);
+  }
+  Value neg(Value a, const std::string& name) {
+    return mlir::arith::NegFOp::create(builder_, location(name), a);
+  }
+  Value abs(Value a, const std::string& name) {
+    return mlir::math::AbsFOp::create(builder_, location(name), a);
+  }
+  Value fma(Value a, Value b, Value c, const std::string& name) {
+    return mlir::math::FmaOp::create(builder_, location(name), a, b, c);
+  }
+  // The target's approximate reciprocal.
+  Value approximate_reciprocal(Value a, const std::string& name) {
+    return mlir::func::CallOp::create(builder_, location(name), kReciprocalFunction,
+                                      mlir::TypeRange{type_}, mlir::ValueRange{a})
+        .getResult(0);
+  }
+  // v with its sign flipped where s is negative (-0 included). A negation of v stays outside: GPUs
+  // negate an operand of arithmetic for nothing, but not one of a bit operation.
+  Value flip_sign(Value v, Value s, const std::string& v_name, const std::string& s_name) {
+    if (auto negation = v.getDefiningOp<mlir::arith::NegFOp>()) {
+      return neg(flip_sign(negation.getOperand(), s, "minus_" + v_name, s_name), v_name);
+    }
+    const mlir::Type bits = bits_type();
+    const unsigned width = mlir::getElementTypeOrSelf(bits).getIntOrFloatBitWidth();
+    const Value mask = splat(
+        bits,
+        mlir::IntegerAttr::get(mlir::getElementTypeOrSelf(bits), llvm::APInt::getSignMask(width)),
+        "sign_mask");
+    const Value sign = mlir::arith::AndIOp::create(builder_, location("sign_" + s_name),
+                                                   bitcast(s, bits, s_name + "_bits"), mask);
+    const Value flipped = mlir::arith::XOrIOp::create(builder_, location(v_name + "_bits"),
+                                                      bitcast(v, bits, v_name + "_bits"), sign);
+    return bitcast(flipped, type_, v_name);
+  }
+
+ private:
+  [[nodiscard]] mlir::Location location(const std::string& name) const {
+    return mlir::NameLoc::get(builder_.getStringAttr(name));
+  }
+  [[nodiscard]] mlir::Type bits_type() const {
+    const unsigned width = mlir::getElementTypeOrSelf(type_).getIntOrFloatBitWidth();
+    const mlir::Type integer = builder_.getIntegerType(width);
+    if (auto vector = mlir::dyn_cast<mlir::VectorType>(type_)) return vector.clone(integer);
+    return integer;
+  }
+  Value splat(mlir::Type type, mlir::TypedAttr element, const std::string& name) {
+    if (const auto vector = mlir::dyn_cast<mlir::VectorType>(type)) {
+      element = mlir::DenseElementsAttr::get(vector, mlir::ArrayRef<mlir::Attribute>{element});
+    }
+    return mlir::arith::ConstantOp::create(builder_, location(name), element);
+  }
+  Value bitcast(Value a, mlir::Type type, const std::string& name) {
+    return mlir::arith::BitcastOp::create(builder_, location(name), type, a);
+  }
+
+  mlir::OpBuilder& builder_;
+  mlir::Type type_;
+};
+
+// A polynomial and its derivative. A null value is a polynomial that is zero for every x.
+struct Polynomial {
+  Value value;
+  Value derivative;
+};
+
+// Combined Horner of c[0] + c[1] x + ...; a null c[0] is zero. The derivative is formed only where
+// it is wanted.
+Polynomial horner(Ops& ops, const std::vector<Value>& c, Value x, bool derivative,
+                  const std::string& name) {
+  Polynomial p;
+  if (c.empty()) return p;
+  p.value = c.back();
+  for (std::size_t i = c.size() - 1; i-- > 0;) {
+    if (derivative) {
+      p.derivative = p.derivative ? ops.fma(p.derivative, x, p.value, "d" + name) : p.value;
+    }
+    p.value = c[i] ? ops.fma(p.value, x, c[i], name) : ops.mul(p.value, x, name);
+  }
+  return p;
+}
+
+// Q and what belongs to it.
+struct Denominator {
+  Value q;           // null: Q is 1 for every x
+  Value derivative;  // of the polynomial below, by |x| for A and by x else; null: zero
+  Value signed_by;   // dQ = derivative with this value's sign (x for A, B for B and C); null: none
+};
+
+Denominator build_denominator(Ops& ops, const Problem& problem, const std::vector<Value>& b,
+                              Value x, bool derivative) {
+  if (b.empty()) return {};
+  if (problem.variant == Variant::a || problem.variant == Variant::n) {
+    const bool absolute = problem.variant == Variant::a;
+    std::vector<Value> c = {ops.constant(1.0, "one")};
+    c.insert(c.end(), b.begin(), b.end());
+    const Value t = absolute ? ops.abs(x, "abs_x") : x;
+    const Polynomial q = horner(ops, c, t, derivative, "Q");
+    return {q.value, q.derivative, absolute ? x : Value()};
+  }
+  std::vector<Value> c = b;
+  if (problem.variant == Variant::b) c.insert(c.begin(), Value());
+  const Polynomial polynomial = horner(ops, c, x, derivative, "B");
+  const Value offset = ops.constant(problem.variant == Variant::b ? 1.0 : 0.1, "offset");
+  const Value q = ops.add(ops.abs(polynomial.value, "abs_B"), offset, "Q");
+  return {q, polynomial.derivative, polynomial.value};
+}
+
+// 1 / Q.
+Value build_reciprocal(Ops& ops, DivisionScheme division, Value q) {
+  const Value one = ops.constant(1.0, "one");
+  if (division == DivisionScheme::ieee) return ops.div(one, q, "r");
+  const Value r0 = ops.approximate_reciprocal(q, "r0");
+  const Value e = ops.fma(ops.neg(q, "minus_Q"), r0, one, "e");
+  return ops.fma(r0, e, r0, "r");
+}
+
+// dx = w P' + v Q', with v already carrying the sign of Q'.
+Value build_dx(Ops& ops, Value w, Value dp, Value v, Value dq) {
+  if (dp && dq) return ops.fma(w, dp, ops.mul(v, dq, "v_dQ"), "dx");
+  if (dp) return ops.mul(w, dp, "dx");
+  if (dq) return ops.mul(v, dq, "dx");
+  return ops.constant(0.0, "dx");
+}
+
+// x^i for i >= 1, by the shared products x^i = x^(i/2) x^(i - i/2).
+std::vector<Value> build_powers(Ops& ops, Value x, int highest) {
+  std::vector<Value> powers = {Value(), x};
+  for (int i = 2; i <= highest; ++i) {
+    const auto low = std::size_t(i / 2);
+    powers.push_back(ops.mul(powers[low], powers[std::size_t(i) - low], "x" + std::to_string(i)));
+  }
+  return powers;
+}
+
+}  // namespace
+
+Coefficients prepare_coefficients(mlir::OpBuilder& builder, const Problem& problem,
+                                  const std::vector<Value>& a, const std::vector<Value>& b) {
+  if (problem.variant != Variant::a || b.empty()) return {a, b};
+  Ops ops(builder, b.front().getType());
+  Coefficients result{a, {}};
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    result.b.push_back(ops.abs(b[i], "abs_b" + std::to_string(i + 1)));
+  }
+  return result;
+}
+
+Value build_forward(mlir::OpBuilder& builder, const Problem& problem, DivisionScheme division,
+                    const Coefficients& coefficients, Value x) {
+  Ops ops(builder, x.getType());
+  const Value p = horner(ops, coefficients.a, x, false, "P").value;
+  const Value q = build_denominator(ops, problem, coefficients.b, x, false).q;
+  if (!q) return p;
+  if (division == DivisionScheme::ieee) return ops.div(p, q, "y");
+  return ops.mul(p, build_reciprocal(ops, division, q), "y");
+}
+
+ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, DivisionScheme division,
+                               const Coefficients& coefficients, Value x, Value dy) {
+  const Gradients wanted = task.gradients;
+  Ops ops(builder, x.getType());
+  const Polynomial p = horner(ops, coefficients.a, x, wanted.dx, "P");
+  const Denominator q = build_denominator(ops, task.problem, coefficients.b, x, wanted.dx);
+
+  const Value r = q.q ? build_reciprocal(ops, division, q.q) : Value();
+  ElementGradient gradient;
+  gradient.w = r ? ops.mul(dy, r, "w") : dy;
+  const bool db = wanted.db && task.problem.denominator_terms() > 0;
+  Value v;  // with the sign of Q'
+  if (db || q.derivative) {
+    const Value y = r ? ops.mul(p.value, r, "y") : p.value;
+    gradient.v = ops.neg(ops.mul(gradient.w, y, "wy"), "v");
+    v = q.signed_by ? ops.flip_sign(gradient.v, q.signed_by, "v_signed",
+                                    task.problem.variant == Variant::a ? "x" : "B")
+                    : gradient.v;
+    if (task.problem.variant != Variant::a) gradient.v = v;
+  }
+  if (wanted.dx) gradient.dx = build_dx(ops, gradient.w, p.derivative, v, q.derivative);
+  return gradient;
+}
+
+std::vector<Value> build_sums(mlir::OpBuilder& builder, const Task& task, Value x, Value w, Value v,
+                              const std::vector<Value>& sums) {
+  const Problem& problem = task.problem;
+  Ops ops(builder, x.getType());
+  const bool db = task.gradients.db && problem.denominator_terms() > 0;
+  const int highest = std::max(task.gradients.da ? problem.numerator_degree : 0,
+                               db ? problem.denominator_degree : 0);
+  const std::vector<Value> powers = build_powers(ops, x, highest);
+  std::vector<Value> result;
+  const auto add_term = [&](Value factor, int power, const std::string& name) {
+    const Value sum = sums[result.size()];
+    result.push_back(power == 0 ? ops.add(sum, factor, name)
+                                : ops.fma(factor, powers[std::size_t(power)], sum, name));
+  };
+  if (task.gradients.da) {
+    for (int i = 0; i < problem.numerator_terms(); ++i) add_term(w, i, "da" + std::to_string(i));
+  }
+  if (db) {
+    // v |x|^i = (v with x's sign) x^i for odd i.
+    const Value odd = problem.variant == Variant::a ? ops.flip_sign(v, x, "v_signed", "x") : v;
+    const int first = problem.variant == Variant::c ? 0 : 1;
+    for (int i = first; i <= problem.denominator_degree; ++i) {
+      add_term(i % 2 == 1 ? odd : v, i, "db" + std::to_string(i));
+    }
+  }
+  return result;
+}
+
+}  // namespace grkan

@@ -1,0 +1,10 @@
+# Writes OUTPUT: the function of templates/templates.h over the files of TEMPLATES in FOLDER.
+set(text "// Made from templates/*.cu by templates/embed.cmake.\n#include \"templates/templates.h\"\n\n")
+string(APPEND text "#include \"core/error.h\"\n\nnamespace grkan {\n\n")
+string(APPEND text "std::string_view template_text(std::string_view name) {\n")
+foreach(name IN LISTS TEMPLATES)
+  file(READ ${FOLDER}/${name}.cu body)
+  string(APPEND text "  if (name == \"${name}\") return R\"grkan(${body})grkan\";\n")
+endforeach()
+string(APPEND text "  fail(Status::internal, \"no template is called '{}'\", name);\n}\n\n}  // namespace grkan\n")
+file(WRITE ${OUTPUT} "${text}")

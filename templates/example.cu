@@ -1,0 +1,82 @@
+
+// An example of a launch: compile with `nvcc -fmad=false $file -o example`, then run ./example.
+#include <cstdio>
+#include <vector>
+
+namespace {
+
+constexpr long long kExampleRows = $rows;
+constexpr long long kExampleInner = $inner;
+constexpr long long kExampleChannels = $channels;
+constexpr long long kExampleElements = kExampleRows * kExampleChannels * kExampleInner;
+
+bool failed(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
+  return error != cudaSuccess;
+}
+
+// Device memory that holds `count` copies of a value.
+template <class T>
+T* device_array(long long count, T value) {
+  const std::vector<T> host(count, value);
+  T* device = nullptr;
+  if (failed(cudaMalloc(&device, count * sizeof(T)), "cudaMalloc")) return nullptr;
+  failed(cudaMemcpy(device, host.data(), count * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+  return device;
+}
+
+}  // namespace
+
+int main() {
+  CudaCall call = {};
+  call.rows = kExampleRows;
+  call.width = kExampleChannels / kSegments * kExampleInner;
+  call.x_stride = kExampleChannels * kExampleInner * sizeof($x_storage);
+  call.dy_stride = kExampleChannels * kExampleInner * sizeof($y_storage);
+  call.out_stride = kExampleChannels * kExampleInner * sizeof($out_storage);
+  call.row_blocks = $grid_y;
+  call.group_step = $grid_y * kTileRows;
+  call.groups = kExampleRows / kRows;
+  call.x_step = call.x_stride * call.group_step * kRows;
+  call.dy_step = call.dy_stride * call.group_step * kRows;
+  call.out_step = call.out_stride * call.group_step * kRows;
+  call.x = device_array<$x_storage>(kExampleElements, $x_one);
+  call.a = device_array<$math>(kSegments / kSegmentsPerA * kTermsA, 0.5);
+//@if b
+  call.b = device_array<$math>(kSegments / kSegmentsPerB * kTermsB, 0.25);
+//@end
+//@if backward
+  call.dy = device_array<$y_storage>(kExampleElements, $y_one);
+//@end
+//@if out
+  call.out = device_array<$out_storage>(kExampleElements, 0);
+//@end
+//@if sums
+  call.partial = device_array<double>($partial_doubles, 0.0);
+//@end
+//@if da
+  call.da = device_array<$math>(kSegments / kSegmentsPerA * kTermsA, 0);
+//@end
+//@if db
+  call.db = device_array<$math>(kSegments / kSegmentsPerB * kTermsB, 0);
+//@end
+  $symbol<<<dim3($grid_x, $grid_y), kThreads>>>(call);
+//@if sums
+  ${symbol}_second_pass<<<$second_blocks, kSecondThreads>>>(call);
+//@end
+  if (failed(cudaGetLastError(), "launch")) return 1;
+  if (failed(cudaDeviceSynchronize(), "run")) return 1;
+//@if out
+  $out_storage first = 0;
+  if (failed(cudaMemcpy(&first, call.out, sizeof first, cudaMemcpyDeviceToHost), "copy")) return 1;
+  std::printf("first element (its bits for 16-bit types): %g\n", static_cast<double>(first));
+//@end
+//@if da
+  $math first_da = 0;
+  if (failed(cudaMemcpy(&first_da, call.da, sizeof first_da, cudaMemcpyDeviceToHost), "copy")) {
+    return 1;
+  }
+  std::printf("first coefficient gradient: %g\n", static_cast<double>(first_da));
+//@end
+  return 0;
+}
