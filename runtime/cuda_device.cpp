@@ -1,0 +1,416 @@
+#include "runtime/cuda_device.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/cuda_call.h"
+#include "core/error.h"
+#include "core/gpu_models.h"
+#include "runtime/cuda_driver.h"
+
+namespace grkan {
+namespace {
+
+using cuda::Driver;
+
+constexpr const char* kDriver = "libcuda.so.1";
+constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
+constexpr int kThreads = 256;  // of a narrow kernel's block
+// Elements of the smallest tile, and blocks a multiprocessor, that the workspace is enough for.
+constexpr std::int64_t kSmallestTile = 32;
+constexpr std::int64_t kMostBlocks = 16;
+
+std::string driver_path(DeviceKind kind, const ContextOptions& options) {
+  if (kind == DeviceKind::virtual_gpu) return kVirtualDriver;
+  return options.cuda_driver.empty() ? kDriver : options.cuda_driver;
+}
+
+// Makes a device's own context current as long as it lives.
+class Current {
+ public:
+  Current(const Driver& driver, cuda::Context context) : driver_(driver) {
+    driver_.check(driver_.context_push(context), "cuCtxPushCurrent");
+  }
+  ~Current() {
+    cuda::Context popped = nullptr;
+    driver_.context_pop(&popped);
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+ private:
+  const Driver& driver_;
+};
+
+// What a device's kernels, memory and timers share.
+struct Shared {
+  std::shared_ptr<const Driver> driver;
+  std::string name;
+  cuda::Device device = 0;
+  cuda::Context context = nullptr;
+  int multiprocessors = 0;
+  Allocator allocator;
+
+  // Runs `work` under the caller's context, or, where the thread has none, under the device's own.
+  template <class Work>
+  void under_callers_context(const Work& work) const {
+    cuda::Device current = 0;
+    const cuda::Result result = driver->context_get_device(&current);
+    if (result == cuda::kInvalidContext) {
+      const Current own(*driver, context);
+      work();
+      return;
+    }
+    driver->check(result, "cuCtxGetDevice");
+    if (current != device) {
+      fail_argument(
+          "the plan belongs to {}, but the calling thread's context is of cuda:{}; make a "
+          "context of {} current",
+          name, current, name);
+    }
+    work();
+  }
+};
+
+// A loaded binary: the main kernel and, where the task has sums, the second pass.
+class Module {
+ public:
+  Module(const Shared& shared, const Binary& binary) : shared_(shared) {
+    const Driver& driver = *shared_.driver;
+    const Current current(driver, shared_.context);
+    load(binary);
+    for (std::size_t i = 0; i < binary.kernels.size() && i < functions_.size(); ++i) {
+      cuda::CudaKernel kernel = nullptr;
+      driver.check(driver.library_get_kernel(&kernel, library_, binary.kernels[i].symbol.c_str()),
+                   "cuLibraryGetKernel");
+      // Drivers load kernels lazily; asking for the function in this context loads it now.
+      cuda::Function function = nullptr;
+      driver.check(driver.kernel_get_function(&function, kernel), "cuKernelGetFunction");
+      // A kernel in place of a function means the current context's: one handle for all contexts.
+      functions_[i] = reinterpret_cast<cuda::Function>(kernel);
+    }
+  }
+  ~Module() {
+    if (library_ != nullptr) shared_.driver->library_unload(library_);
+  }
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  [[nodiscard]] cuda::Function main() const { return functions_[0]; }
+  [[nodiscard]] cuda::Function second_pass() const { return functions_[1]; }
+
+ private:
+  // The cubin where the device takes it, else the PTX, which the driver compiles: a newer GPU.
+  void load(const Binary& binary) {
+    const Driver& driver = *shared_.driver;
+    const auto try_load = [&](const std::string& code) {
+      return driver.library_load(&library_, code.c_str(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+    };
+    cuda::Result result = binary.code.empty() ? cuda::kNoBinaryForGpu : try_load(binary.code);
+    const bool other_device = result == cuda::kNoBinaryForGpu || result == cuda::kInvalidImage;
+    if (other_device && !binary.ptx.empty()) {
+      const cuda::Result cubin = result;
+      result = try_load(binary.ptx);
+      if (result == cuda::kUnsupportedPtxVersion || result == cuda::kInvalidPtx) {
+        fail(Status::device_error,
+             "{} takes neither the cubin for {} ({}) nor its PTX ({}); the driver of version {} is "
+             "older than {}: update it, or compile with an older NVRTC",
+             shared_.name, binary.target.name, driver.error_text(cubin), driver.error_text(result),
+             driver.version_text(), binary.compiler);
+      }
+    }
+    driver.check(result, "cuLibraryLoadData");
+  }
+
+  Shared shared_;
+  cuda::Library library_ = nullptr;
+  std::array<cuda::Function, 2> functions_{};
+};
+
+class CudaDeviceKernel final : public Kernel {
+ public:
+  // narrow: for calls that the vectors of the main one don't fit; null where it fits all.
+  CudaDeviceKernel(const Task& task, const CudaSchedule& schedule, const Shared& shared,
+                   std::unique_ptr<Module> wide, std::unique_ptr<Module> narrow)
+      : Kernel(task, schedule),
+        shared_(shared),
+        wide_(std::move(wide)),
+        narrow_(std::move(narrow)),
+        wide_schedule_(schedule),
+        narrow_schedule_(narrow_schedule(task, schedule)) {}
+
+  [[nodiscard]] std::size_t workspace_size(std::int64_t rows, std::int64_t inner) const override {
+    std::int64_t bytes =
+        cuda_launch(task(), wide_schedule_, rows, inner, shared_.multiprocessors).partial_bytes;
+    if (narrow_ != nullptr) {
+      bytes = std::max(bytes,
+                       cuda_launch(task(), narrow_schedule_, rows, inner, shared_.multiprocessors)
+                           .partial_bytes);
+    }
+    return std::size_t(bytes);
+  }
+
+  void run(const Call& call, const Workspace& workspace) const override {
+    const bool fits = narrow_ == nullptr || cuda_vectors_fit(task(), wide_schedule_, call);
+    const CudaSchedule& schedule = fits ? wide_schedule_ : narrow_schedule_;
+    const Module& module = fits ? *wide_ : *narrow_;
+    const CudaLaunch launch =
+        cuda_launch(task(), schedule, call.rows, call.inner, shared_.multiprocessors);
+    if (std::size_t(launch.partial_bytes) > workspace.size) {
+      fail_argument("workspace of {} bytes is too small; the schedule {} needs {} bytes",
+                    workspace.size, to_string(Schedule(schedule)), launch.partial_bytes);
+    }
+    CudaCall c = cuda_call(task(), schedule, launch, call, static_cast<double*>(workspace.data));
+    std::array<void*, 1> parameters = {&c};
+    auto* stream = static_cast<cuda::Stream>(workspace.stream);
+    const Driver& driver = *shared_.driver;
+    shared_.under_callers_context([&] {
+      driver.check(
+          driver.launch_kernel(module.main(), launch.grid_x, launch.grid_y, 1, launch.threads, 1, 1,
+                               0, stream, parameters.data(), nullptr),
+          "cuLaunchKernel");
+      if (launch.second_pass_blocks == 0) return;
+      driver.check(driver.launch_kernel(module.second_pass(), launch.second_pass_blocks, 1, 1,
+                                        launch.second_pass_threads, 1, 1, 0, stream,
+                                        parameters.data(), nullptr),
+                   "cuLaunchKernel (second pass)");
+    });
+  }
+
+ private:
+  Shared shared_;
+  std::unique_ptr<Module> wide_;
+  std::unique_ptr<Module> narrow_;
+  CudaSchedule wide_schedule_;
+  CudaSchedule narrow_schedule_;
+};
+
+class CudaMemory final : public DeviceMemory {
+ public:
+  CudaMemory(const Shared& shared, std::size_t bytes) : shared_(shared) {
+    const std::size_t rounded = (bytes / 256 + 1) * 256;
+    if (shared_.allocator.alloc != nullptr) {
+      data_ = shared_.allocator.alloc(shared_.allocator.user, shared_.name.c_str(), rounded);
+      if (data_ == nullptr) {
+        fail(Status::out_of_memory, "{} bytes of memory of {} were refused; use fewer rows",
+             rounded, shared_.name);
+      }
+    } else {
+      const Current current(*shared_.driver, shared_.context);
+      cuda::Pointer pointer = 0;
+      shared_.driver->check(shared_.driver->mem_alloc(&pointer, rounded), "cuMemAlloc");
+      data_ = reinterpret_cast<void*>(pointer);
+    }
+    size_ = bytes;
+  }
+  ~CudaMemory() override {
+    if (shared_.allocator.free != nullptr) {
+      shared_.allocator.free(shared_.allocator.user, shared_.name.c_str(), data_);
+      return;
+    }
+    shared_.driver->context_push(shared_.context);
+    shared_.driver->mem_free(reinterpret_cast<cuda::Pointer>(data_));
+    cuda::Context popped = nullptr;
+    shared_.driver->context_pop(&popped);
+  }
+  CudaMemory(const CudaMemory&) = delete;
+  CudaMemory& operator=(const CudaMemory&) = delete;
+
+ private:
+  Shared shared_;
+};
+
+// Between two events of the default stream.
+class CudaTimer final : public Timer {
+ public:
+  explicit CudaTimer(const Shared& shared) : shared_(shared) {
+    const Current current(*shared_.driver, shared_.context);
+    shared_.driver->check(shared_.driver->event_create(&start_, 0), "cuEventCreate");
+    shared_.driver->check(shared_.driver->event_create(&end_, 0), "cuEventCreate");
+  }
+  ~CudaTimer() override {
+    if (start_ != nullptr) shared_.driver->event_destroy(start_);
+    if (end_ != nullptr) shared_.driver->event_destroy(end_);
+  }
+  CudaTimer(const CudaTimer&) = delete;
+  CudaTimer& operator=(const CudaTimer&) = delete;
+
+  void start() override {
+    const Current current(*shared_.driver, shared_.context);
+    shared_.driver->check(shared_.driver->event_record(start_, nullptr), "cuEventRecord");
+  }
+  double stop() override {
+    const Driver& driver = *shared_.driver;
+    const Current current(driver, shared_.context);
+    driver.check(driver.event_record(end_, nullptr), "cuEventRecord");
+    driver.check(driver.event_synchronize(end_), "cuEventSynchronize");
+    float milliseconds = 0;
+    driver.check(driver.event_elapsed(&milliseconds, start_, end_), "cuEventElapsedTime");
+    return double(milliseconds) * 1e-3;
+  }
+
+ private:
+  Shared shared_;
+  cuda::Event start_ = nullptr;
+  cuda::Event end_ = nullptr;
+};
+
+int attribute(const Driver& driver, int which, cuda::Device device) {
+  int value = 0;
+  driver.check(driver.device_get_attribute(&value, which, device), "cuDeviceGetAttribute");
+  return value;
+}
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(DeviceInfo info, Shared shared)
+      : Device(std::move(info)), shared_(std::move(shared)) {}
+  ~CudaDevice() override { shared_.driver->primary_context_release(shared_.device); }
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
+
+  std::shared_ptr<const Kernel> load(const Task& task, const Schedule& schedule,
+                                     const BinarySource& source) override {
+    const auto& cuda_schedule = std::get<CudaSchedule>(schedule);
+    auto wide = std::make_unique<Module>(shared_, source(schedule));
+    std::unique_ptr<Module> narrow;
+    if (cuda_schedule.columns > 1) {
+      narrow = std::make_unique<Module>(shared_, source(narrow_schedule(task, cuda_schedule)));
+    }
+    return std::make_shared<CudaDeviceKernel>(task, cuda_schedule, shared_, std::move(wide),
+                                              std::move(narrow));
+  }
+  std::shared_ptr<const Kernel> portable(const Task& task) override {
+    fail(Status::internal, "{} was asked for a portable kernel of {}", info_.name, to_string(task));
+  }
+
+  // One wave of blocks (or, where a row alone has more tiles, those), each with the sums of its
+  // segments.
+  [[nodiscard]] WorkspaceBound workspace_bound(const Task& task) const override {
+    if (!task.sums()) return {};
+    const Problem& p = task.problem;
+    const auto sum = std::int64_t(task.sum_terms()) * std::int64_t{sizeof(double)};
+    const std::int64_t wave = kMostBlocks * shared_.multiprocessors;
+    if (p.layout == Layout::channels_first) {
+      const std::int64_t tiles = p.segment_width() / kSmallestTile + 1;
+      return {.fixed = std::size_t(sum * (wave + p.segments())),
+              .per_inner = std::size_t(sum * p.segments() * tiles)};
+    }
+    constexpr std::int64_t kWidestTile = 1024;  // columns of a tile that has whole segments
+    const std::int64_t whole =
+        std::clamp<std::int64_t>(kWidestTile / p.segment_width(), 1, p.segments());
+    const std::int64_t tiles = p.segments() * (p.segment_width() / kSmallestTile + 1);
+    return {.fixed = std::size_t(sum * std::max(wave * whole, tiles)), .per_inner = 0};
+  }
+
+  void clear(void* memory, std::size_t bytes, void* stream) override {
+    shared_.under_callers_context([&] {
+      shared_.driver->check(shared_.driver->memset_async(reinterpret_cast<cuda::Pointer>(memory), 0,
+                                                         bytes, static_cast<cuda::Stream>(stream)),
+                            "cuMemsetD8Async");
+    });
+  }
+  std::unique_ptr<DeviceMemory> allocate(std::size_t bytes) override {
+    return std::make_unique<CudaMemory>(shared_, bytes);
+  }
+  void upload(void* device, const void* host, std::size_t bytes) override {
+    if (bytes == 0) return;
+    const Current current(*shared_.driver, shared_.context);
+    shared_.driver->check(
+        shared_.driver->copy_to_device(reinterpret_cast<cuda::Pointer>(device), host, bytes),
+        "cuMemcpyHtoD");
+  }
+  void download(void* host, const void* device, std::size_t bytes) override {
+    if (bytes == 0) return;
+    const Current current(*shared_.driver, shared_.context);
+    shared_.driver->check(
+        shared_.driver->copy_to_host(host, reinterpret_cast<cuda::Pointer>(device), bytes),
+        "cuMemcpyDtoH");
+  }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    const Current current(*shared_.driver, shared_.context);
+    shared_.driver->check(
+        shared_.driver->copy_async(reinterpret_cast<cuda::Pointer>(to),
+                                   reinterpret_cast<cuda::Pointer>(from), bytes, nullptr),
+        "cuMemcpyDtoDAsync");
+  }
+  std::unique_ptr<Timer> timer() override { return std::make_unique<CudaTimer>(shared_); }
+  [[nodiscard]] std::size_t free_memory() const override {
+    const Current current(*shared_.driver, shared_.context);
+    std::size_t free = 0;
+    std::size_t total = 0;
+    shared_.driver->check(shared_.driver->mem_get_info(&free, &total), "cuMemGetInfo");
+    return free;
+  }
+
+ private:
+  Shared shared_;
+};
+
+}  // namespace
+
+CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule) {
+  CudaSchedule s = schedule;
+  s.columns = 1;
+  s.min_blocks = 0;
+  if (task.problem.layout == Layout::channels_first) return s;
+  // The widest part of a segment that a block takes.
+  const std::int64_t width = task.problem.segment_width();
+  std::int64_t across = std::min<std::int64_t>(width, kThreads);
+  while (width % across != 0) --across;
+  s.tile_columns = int(across);
+  s.tile_rows = std::max(1, kThreads / s.tile_columns);
+  return s;
+}
+
+std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options) {
+  const DeviceKind kind = device_kind(name);
+  const std::string path = driver_path(kind, options);
+  int ordinal = 0;
+  if (kind == DeviceKind::virtual_gpu) {
+    gpu_model(name.substr(name.find(':') + 1));  // throws, naming the known models
+  } else {
+    std::from_chars(name.data() + name.find(':') + 1, name.data() + name.size(), ordinal);
+  }
+  auto driver = std::make_shared<const Driver>(path);
+  int count = 0;
+  driver->check(driver->device_get_count(&count), "cuDeviceGetCount");
+  if (ordinal >= count) {
+    fail(Status::no_device, "{} does not exist: the driver {} has {} device{}", name, path, count,
+         count == 1 ? "" : "s");
+  }
+  Shared shared{.driver = driver, .name = std::string(name), .allocator = options.allocator};
+  driver->check(driver->device_get(&shared.device, ordinal), "cuDeviceGet");
+  DeviceInfo info;
+  info.name = name;
+  std::array<char, 256> model{};
+  driver->check(driver->device_get_name(model.data(), int(model.size()) - 1, shared.device),
+                "cuDeviceGetName");
+  info.model = model.data();
+  const int capability = attribute(*driver, cuda::kCapabilityMajor, shared.device) * 10 +
+                         attribute(*driver, cuda::kCapabilityMinor, shared.device);
+  info.target = {fmt::format("sm_{}", capability)};
+  info.units = attribute(*driver, cuda::kMultiprocessorCount, shared.device);
+  info.cache = attribute(*driver, cuda::kL2CacheSize, shared.device);
+  std::size_t memory = 0;
+  driver->check(driver->device_total_mem(&memory, shared.device), "cuDeviceTotalMem");
+  info.memory = std::int64_t(memory);
+  info.driver = driver->version_text();
+  shared.multiprocessors = info.units;
+  driver->check(driver->primary_context_retain(&shared.context, shared.device),
+                "cuDevicePrimaryCtxRetain");
+  return std::make_unique<CudaDevice>(std::move(info), std::move(shared));
+}
+
+int cuda_device_count(const ContextOptions& options) {
+  try {
+    const Driver driver(driver_path(DeviceKind::cuda, options));
+    int count = 0;
+    return driver.device_get_count(&count) == cuda::kSuccess ? count : 0;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+}  // namespace grkan

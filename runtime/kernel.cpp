@@ -1,0 +1,15 @@
+#include "runtime/kernel.h"
+
+namespace grkan {
+
+void clear_gradients(Device& device, const Task& task, const Call& call, void* stream) {
+  if (!task.backward() || call.accumulate) return;
+  const Problem& p = task.problem;
+  const std::size_t size = size_of(p.math_type());
+  const auto a = std::size_t(p.numerator_groups * p.numerator_terms());
+  const auto b = std::size_t(p.denominator_groups * p.denominator_terms());
+  if (task.gradients.da) device.clear(call.da, a * size, stream);
+  if (task.gradients.db && b > 0) device.clear(call.db, b * size, stream);
+}
+
+}  // namespace grkan

@@ -1,0 +1,73 @@
+#include "runtime/options.h"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+#include "cache/folder.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::array<std::string_view, 5> kEfforts = {"none", "instant", "quick", "thorough",
+                                                      "exhaustive"};
+constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
+constexpr int kMaxThreads = 1024;
+
+// Empty counts as unset, as everywhere.
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+int checked_threads(int threads, std::string_view where) {
+  if (threads < 1 || threads > kMaxThreads) {
+    fail_argument("{} {} is out of range; use 1 to {}", where, threads, kMaxThreads);
+  }
+  return threads;
+}
+
+int threads_of_environment() {
+  const std::string text = variable("GRKAN_THREADS");
+  if (text.empty()) return std::min(available_processors(), kMaxThreads);
+  int threads = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+  if (error != std::errc() || stop != text.data() + text.size()) {
+    fail_argument("GRKAN_THREADS '{}' is not a number; use 1 to {}", text, kMaxThreads);
+  }
+  return checked_threads(threads, "GRKAN_THREADS");
+}
+
+}  // namespace
+
+std::string_view to_string(Effort effort) { return kEfforts.at(std::size_t(effort)); }
+Effort parse_effort(std::string_view text) {
+  return Effort(index_of_word(kEfforts, text, "effort"));
+}
+std::string_view to_string(LogLevel level) { return kLevels.at(std::size_t(level)); }
+LogLevel parse_log_level(std::string_view text) {
+  return LogLevel(index_of_word(kLevels, text, "log level"));
+}
+
+ContextOptions resolve(ContextOptions options) {
+  options.cache_dir = resolve_cache_folder(options.cache_dir);
+  options.threads =
+      options.threads == 0 ? threads_of_environment() : checked_threads(options.threads, "threads");
+  if (!options.log_level) {
+    const std::string text = variable("GRKAN_LOG");
+    options.log_level = text.empty() ? LogLevel::warn : parse_log_level(text);
+  }
+  if (options.cuda_driver.empty()) options.cuda_driver = variable("GRKAN_CUDA_DRIVER");
+  if (options.compiler.empty()) options.compiler = variable("GRKAN_COMPILER");
+  if ((options.allocator.alloc == nullptr) != (options.allocator.free == nullptr)) {
+    fail_argument("alloc and free go together, but only {} came; give both or neither",
+                  options.allocator.alloc == nullptr ? "free" : "alloc");
+  }
+  return options;
+}
+
+}  // namespace grkan

@@ -1,0 +1,54 @@
+// ContextOptions: how a context works; what is left open is taken from the environment, once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/schedule.h"
+#include "runtime/thread_pool.h"
+
+namespace grkan {
+
+// What a plan made on a miss may spend.
+enum class Effort : std::uint8_t { none, instant, quick, thorough, exhaustive };
+std::string_view to_string(Effort effort);
+Effort parse_effort(std::string_view text);
+
+enum class LogLevel : std::uint8_t { error, warn, info, debug };
+std::string_view to_string(LogLevel level);
+LogLevel parse_log_level(std::string_view text);
+
+// The caller's memory for tuning, and the caller's log, as in grkan.h.
+struct Allocator {
+  void* (*alloc)(void* user, const char* device, std::size_t bytes) = nullptr;
+  void (*free)(void* user, const char* device, void* memory) = nullptr;
+  void* user = nullptr;
+};
+struct LogSink {
+  void (*write)(void* user, std::int32_t level, const char* message) = nullptr;
+  void* user = nullptr;
+};
+
+struct ContextOptions {
+  std::string cache_dir =
+      {};  // empty: GRKAN_CACHE_DIR, else XDG_CACHE_HOME/grkan, else HOME/.cache/grkan
+  Effort effort = Effort::instant;
+  Determinism determinism = Determinism::run_to_run;
+  int threads = 0;              // 0: GRKAN_THREADS, else one a processor
+  std::size_t tune_memory = 0;  // 0: a quarter of the free memory
+  ParallelFor parallel_for = {};
+  Allocator allocator = {};
+  LogSink log = {};                        // null: standard error
+  std::optional<LogLevel> log_level = {};  // none: GRKAN_LOG, else warn
+  std::string cuda_driver = {};            // GRKAN_CUDA_DRIVER, else libcuda.so.1
+  std::string compiler = {};               // GRKAN_COMPILER, else beside this library
+  bool portable = false;  // the CPU runs the portable kernels, whatever it is (tests)
+};
+
+// The options with all that was open filled from the environment and defaults. Throws
+// invalid_argument on a value out of range, naming the variable or the option it came from.
+ContextOptions resolve(ContextOptions options);
+
+}  // namespace grkan

@@ -1,0 +1,79 @@
+// Plan: a problem on a device. Finds for each size the schedule with the best evidence, prepares
+// its kernel, and runs calls. A prepared call takes one table look-up: no lock, no allocation, no
+// file.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cache/lookup.h"
+#include "runtime/context.h"
+
+namespace grkan {
+
+// A schedule, why it was chosen, and the sizes for which the choice is this very one.
+struct Choice {
+  Schedule schedule;
+  std::string evidence;               // "measured", "predicted", "default", "imported", "portable"
+  std::optional<FoundWinner> winner;  // for "measured" and "predicted"
+  Range rows;
+  Range inner;
+};
+
+// Any thread may call any function; only destroying is for one.
+class Plan {
+ public:
+  // gradients: none for a plan that has no backward. Compiles nothing. Throws invalid_argument for
+  // a wrong problem or device name, no_device for a device that isn't there.
+  Plan(Context& context, const Problem& problem, std::string_view device, Gradients gradients);
+  ~Plan();
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  [[nodiscard]] Context& context() const { return context_; }
+  [[nodiscard]] const Problem& problem() const { return problem_; }
+  [[nodiscard]] Device& device() const { return device_; }
+  [[nodiscard]] bool has(Direction direction) const {
+    return tables_.at(std::size_t(direction)) != nullptr;
+  }
+  // Throws invalid_argument where the plan has no backward, as do all that take a direction.
+  [[nodiscard]] const Task& task(Direction direction) const;
+
+  // Finds, compiles and loads the kernels for all sizes in the ranges; with effort quick and above,
+  // tunes first what no measurement on this device holds for.
+  void prepare(Range rows, Range inner);
+  // Bytes that a call of any rows and of up to `inner` must bring; never changes.
+  [[nodiscard]] std::size_t workspace_size(Direction direction, std::int64_t inner = 1) const;
+  // Checks the call (throws invalid_argument, nothing written), prepares its size where that was
+  // not done, and runs it.
+  void run(Direction direction, const Call& call, const Workspace& workspace);
+
+  // What a call of this size would run; prepares nothing.
+  Choice choose(Direction direction, std::int64_t rows, std::int64_t inner);
+  // The same as a JSON document, with what the compiler said of the kernel.
+  std::string explain(Direction direction, std::int64_t rows, std::int64_t inner);
+  // Reads the winners again, and chooses anew for the sizes prepared so far: after a tuning.
+  void refresh();
+
+  // The choices for the sizes prepared so far, as bytes for import_choices of another process; that
+  // throws invalid_argument on bytes of another problem or architecture, and on damaged ones.
+  std::string export_choices();
+  void import_choices(std::string_view bytes);
+
+ private:
+  struct Table;  // of a direction
+
+  [[nodiscard]] Table& table(Direction direction) const;
+
+  Context& context_;
+  Problem problem_;
+  Device& device_;
+  std::array<std::unique_ptr<Table>, 2> tables_;  // by direction; backward's may be null
+};
+
+}  // namespace grkan

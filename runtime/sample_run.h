@@ -1,0 +1,14 @@
+// Runs a kernel once on test data: how checks and the tuner get a kernel's answer.
+#pragma once
+
+#include "core/sample.h"
+#include "runtime/kernel.h"
+
+namespace grkan {
+
+// Runs the kernel on the sample's call; afterwards the sample's buffers hold what it wrote (on a
+// GPU they are copied there and back, guards included). Zero elements give what a plan gives: da
+// and db cleared unless the sample accumulates. Throws device errors and out_of_memory.
+void run_sample(Device& device, const Kernel& kernel, Sample& sample);
+
+}  // namespace grkan

@@ -1,0 +1,296 @@
+#include "runtime/tune.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cache/files.h"
+#include "core/check.h"
+#include "core/error.h"
+#include "core/sample.h"
+#include "core/version.h"
+#include "runtime/sample_run.h"
+#include "runtime/workbench.h"
+
+namespace grkan {
+namespace {
+
+using Json = nlohmann::json;
+
+// Elements of the sample that candidates are checked with: enough for several slices and runs, and
+// a reference in a fraction of a second.
+constexpr std::int64_t kCheckedElements = 100'000;
+constexpr std::size_t kKeptCandidates = 8;
+constexpr int kBoundRounds = 5;
+
+std::int64_t checked_rows(const Task& task, std::int64_t rows, std::int64_t inner) {
+  const std::int64_t fitting = kCheckedElements / (task.problem.channels * inner);
+  return std::min(rows, std::max<std::int64_t>(fitting, 3));
+}
+
+// What the search's callbacks work on.
+class Session {
+ public:
+  Session(Context& context, Device& device, const Task& task, std::int64_t rows, std::int64_t inner,
+          const TuneOptions& options)
+      : context_(context),
+        device_(device),
+        task_(task),
+        inner_(inner),
+        options_(options),
+        bench_(context, device, task, rows, inner),
+        sample_(task, {.rows = checked_rows(task, rows, inner), .inner = inner}),
+        reference_(make_reference(task, sample_.call())) {}
+
+  Workbench& bench() { return bench_; }
+
+  TuneCallbacks callbacks() {
+    return {.self = this,
+            .build = &on_build,
+            .check = &on_check,
+            .measure = &on_measure,
+            .record = &on_record,
+            .progress = options_.progress ? &on_progress : nullptr,
+            .cancelled = options_.cancelled ? &on_cancelled : nullptr};
+  }
+
+ private:
+  void build(const char* text) {
+    const Schedule schedule = parse_schedule(text, device_.target());
+    // Candidates stay out of the cache: only the winner's binary is worth keeping there.
+    const auto source = [&](const Schedule& wanted) {
+      const std::string compiled = compiled_text(wanted);
+      auto known = binaries_.find(compiled);
+      if (known == binaries_.end()) {
+        known = binaries_
+                    .emplace(compiled, context_.compiler().compile(task_, wanted, device_.target()))
+                    .first;
+      }
+      return known->second;
+    };
+    auto kernel = device_.load(task_, schedule, source);
+    const std::size_t needed = kernel->workspace_size(bench_.rows(), inner_);
+    const std::size_t bound = device_.workspace_bound(task_).bytes(inner_);
+    if (needed > bound) {
+      fail(Status::unsupported, "needs {} bytes of workspace; a plan has {}", needed, bound);
+    }
+    kernels_[text] = std::move(kernel);
+  }
+
+  double check(const char* text) {
+    const Kernel& kernel = *kernels_.at(text);
+    sample_.reset();
+    run_sample(device_, kernel, sample_);
+    if (const std::string why = sample_.why_damaged(); !why.empty()) {
+      fail(Status::wrong_answer, "{}", why);
+    }
+    return compare(task_, kernel.schedule(), reference_, sample_.call()).scaled();
+  }
+
+  // Runs a callback's work: an error becomes a status and a reason.
+  template <class Work>
+  static std::int32_t guarded(void* self, char* why, std::size_t why_size, const Work& work) {
+    try {
+      work(*static_cast<Session*>(self));
+      return 0;
+    } catch (const Error& error) {
+      std::snprintf(why, why_size, "%s", error.what());
+      return std::int32_t(error.status());
+    } catch (const std::bad_alloc&) {
+      std::snprintf(why, why_size, "out of memory");
+      return std::int32_t(Status::out_of_memory);
+    } catch (const std::exception& error) {
+      std::snprintf(why, why_size, "%s", error.what());
+      return std::int32_t(Status::internal);
+    }
+  }
+  static std::int32_t on_build(void* self, const char* schedule, char* why, std::size_t size) {
+    return guarded(self, why, size, [&](Session& s) { s.build(schedule); });
+  }
+  static std::int32_t on_check(void* self, const char* schedule, double* scaled, char* why,
+                               std::size_t size) {
+    return guarded(self, why, size, [&](Session& s) { *scaled = s.check(schedule); });
+  }
+  static std::int32_t on_measure(void* self, const char* schedule, double* seconds, char* why,
+                                 std::size_t size) {
+    return guarded(self, why, size,
+                   [&](Session& s) { *seconds = s.bench_.time(*s.kernels_.at(schedule)); });
+  }
+  static void on_record(void* self, const char* line) {
+    auto* s = static_cast<Session*>(self);
+    s->context_.cache().record(line, describe(s->device_.info()));
+  }
+  static void on_progress(void* self, std::int64_t done, std::int64_t total, double seconds_left,
+                          const char* schedule) {
+    static_cast<Session*>(self)->options_.progress({done, total, seconds_left, schedule});
+  }
+  static std::int32_t on_cancelled(void* self) {
+    return static_cast<Session*>(self)->options_.cancelled() ? 1 : 0;
+  }
+
+  Context& context_;
+  Device& device_;
+  Task task_;
+  std::int64_t inner_;
+  const TuneOptions& options_;
+  Workbench bench_;
+  Sample sample_;
+  Reference reference_;
+  std::map<std::string, Binary> binaries_;  // by compiled part
+  std::map<std::string, std::shared_ptr<const Kernel>, std::less<>> kernels_;
+};
+
+std::optional<TimeNs> time_of(const Json& seconds) {
+  if (!seconds.is_object() || !seconds.contains("median") || seconds["median"].is_null()) return {};
+  TimeNs time;
+  time.median = seconds["median"].get<double>() * 1e9;
+  if (seconds.contains("p10") && seconds["p10"].is_number()) {
+    time.p10 = seconds["p10"].get<double>() * 1e9;
+  }
+  if (seconds.contains("p90") && seconds["p90"].is_number()) {
+    time.p90 = seconds["p90"].get<double>() * 1e9;
+  }
+  time.samples = seconds.value("samples", std::int64_t{0});
+  return time;
+}
+
+std::optional<double> number_of(const Json& object, const char* field) {
+  const auto at = object.find(field);
+  if (at == object.end() || !at->is_number()) return {};
+  return at->get<double>();
+}
+
+// Half to twice the size, whole powers: what lies beyond was timed too far away.
+Range around(std::int64_t size) {
+  return {std::max<std::int64_t>(1, size / 2), size > (std::int64_t{1} << 60) ? size : 2 * size};
+}
+
+Winner winner_of(const Json& answer, const Task& task, const Device& device,
+                 Determinism determinism) {
+  Winner w;
+  w.task = task;
+  w.device = describe(device.info());
+  w.determinism = determinism;
+  w.schedule = answer.at("schedule").get<std::string>();
+  const bool measured = answer.value("evidence", "default") == "measured";
+  w.evidence = measured ? Evidence::measured : Evidence::default_schedule;
+  w.disturbed = answer.value("disturbed", false);
+  w.time = measured ? time_of(answer.value("seconds", Json())) : std::nullopt;
+  if (const auto at = answer.find("default"); at != answer.end() && at->is_object()) {
+    w.default_schedule = at->value("schedule", "");
+    w.default_time = time_of(at->value("seconds", Json()));
+  }
+  w.error_scaled = number_of(answer, "error_scaled");
+  w.date = utc_now();
+  w.grkan_version = kVersion;
+  w.driver = device.info().driver;
+  for (const Json& c : answer.value("candidates", Json::array())) {
+    if (w.candidates.size() == kKeptCandidates) break;
+    if (c.value("schedule", "") == w.schedule) continue;
+    w.candidates.push_back({.schedule = c.value("schedule", ""),
+                            .status = c.value("status", ""),
+                            .time = time_of(c.value("seconds", Json())),
+                            .error_scaled = number_of(c, "error_scaled")});
+  }
+  return w;
+}
+
+void add_bound(Workbench& bench, Winner& winner) {
+  for (const BoundKind kind : bench.bound_kinds()) {
+    std::vector<double> seconds;
+    for (int i = 0; i < kBoundRounds; ++i) seconds.push_back(bench.time_bound(kind));
+    std::nth_element(seconds.begin(), seconds.begin() + kBoundRounds / 2, seconds.end());
+    const double ns = seconds[kBoundRounds / 2] * 1e9;
+    if (winner.bound_ns && *winner.bound_ns <= ns) continue;
+    winner.bound_kind = to_string(kind);
+    winner.bound_ns = ns;
+  }
+}
+
+Json request_of(Context& context, const Device& device, const Task& task, std::int64_t rows,
+                std::int64_t inner, const TuneOptions& options, const std::string& compiler) {
+  Json request = {{"schema", 1},
+                  {"task", to_string(task)},
+                  {"target", device.target().name},
+                  {"determinism", to_string(context.options().determinism)},
+                  {"rows", rows},
+                  {"inner", inner},
+                  {"effort", to_string(options.effort)},
+                  {"seed", options.seed},
+                  {"compiler", compiler},
+                  {"resume", context.cache().measurements(task, describe(device.info()))}};
+  if (options.budget_seconds > 0) request["budget_seconds"] = options.budget_seconds;
+  return request;
+}
+
+}  // namespace
+
+TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
+                std::int64_t inner, const TuneOptions& options) {
+  if (device.target().name.empty()) {
+    fail(Status::unsupported,
+         "this processor is below x86-64-v3: it runs the portable kernels, which have nothing to "
+         "tune");
+  }
+  if (rows < 1 || inner < 1) {
+    fail_argument("rows {} and inner {} can't be tuned at; use 1 or more", rows, inner);
+  }
+  const std::string compiler = context.compiler().describe(device.target());
+  Session session(context, device, task, rows, inner, options);
+  TuneResult result;
+  result.rows = session.bench().rows();
+  const Json request = request_of(context, device, task, result.rows, inner, options, compiler);
+  result.answer = context.compiler().tune(request.dump(), session.callbacks());
+  context.cache().sync_records();
+  Winner& winner = result.winner;
+  try {
+    winner = winner_of(Json::parse(result.answer), task, device, context.options().determinism);
+  } catch (const nlohmann::json::exception& error) {
+    fail(Status::internal, "the search's answer can't be read: {}", error.what());
+  }
+  winner.rows = options.rows.value_or(around(rows));
+  winner.inner = options.inner.value_or(
+      task.problem.layout == Layout::channels_last ? Range{1, 1} : around(inner));
+  winner.tuned_rows = result.rows;
+  winner.tuned_inner = inner;
+  winner.compiler = compiler;
+  if (winner.disturbed && options.strict) {
+    fail(Status::disturbed,
+         "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "
+         "machine",
+         to_string(task));
+  }
+  if (winner.disturbed) {
+    context.log(LogLevel::warn, "the machine was busy while {} was tuned; stored as disturbed",
+                to_string(task));
+  }
+  if (winner.evidence == Evidence::measured) add_bound(session.bench(), winner);
+  const Schedule schedule = parse_schedule(winner.schedule, device.target());
+  context.binary(task, schedule, device.target());
+  winner.binary = context.binary_hash(task, schedule, device.target());
+  result.stored = context.cache().store_winner(winner);
+  return result;
+}
+
+void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
+  const Choice choice = plan.choose(task.direction, rows.high, inner.high);
+  const bool known = choice.evidence == "imported" || choice.evidence == "portable" ||
+                     (choice.winner && choice.winner->grade == Grade::measured);
+  if (known) return;
+  Context& context = plan.context();
+  TuneOptions options;
+  options.effort = context.options().effort;
+  options.rows = rows;
+  options.inner = inner;
+  try {
+    tune(context, plan.device(), task, rows.high, inner.high, options);
+    plan.refresh();
+  } catch (const Error& error) {
+    context.log(LogLevel::warn, "{} is not tuned: {}", to_string(task), error.what());
+  }
+}
+
+}  // namespace grkan

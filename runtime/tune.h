@@ -1,0 +1,50 @@
+// Tuning a task on a device: gives the search of libgrkan_compiler (tuner/tune.h) what builds,
+// checks and measures a schedule here, keeps every measurement, and stores the winner.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cache/winner.h"
+#include "runtime/context.h"
+#include "runtime/plan.h"
+
+namespace grkan {
+
+struct TuneProgress {
+  std::int64_t done = 0;
+  std::int64_t total = 0;
+  double seconds_left = 0;
+  std::string schedule;
+};
+
+struct TuneOptions {
+  Effort effort = Effort::quick;
+  double budget_seconds = 0;  // 0: what the effort takes
+  std::uint64_t seed = 1;
+  bool strict = false;         // throws disturbed rather than store what a busy machine gave
+  std::optional<Range> rows;   // sizes that the winner will answer for; none: half to twice
+  std::optional<Range> inner;  // the rows and inner tuned at
+  std::function<void(const TuneProgress&)> progress;
+  std::function<bool()> cancelled;
+};
+
+struct TuneResult {
+  Winner winner;
+  bool stored = false;    // false: the cache could not take it
+  std::int64_t rows = 0;  // timed; less than asked for where memory was short
+  std::string answer;     // the search's whole answer (tuner/tune.h), JSON
+};
+
+// rows and inner are positive. Throws unsupported for a device of portable kernels, no_compiler, or
+// what the default schedule failed with.
+TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
+                std::int64_t inner, const TuneOptions& options);
+
+// Before a plan prepares a range: tunes at its upper end, with the context's effort, unless a
+// measurement on this device holds there. A failure is logged; the plan then takes what it has.
+void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner);
+
+}  // namespace grkan

@@ -1,0 +1,218 @@
+// Plan: which schedule answers for which size, preparing, exporting, importing, explaining.
+#include "runtime/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cache/files.h"
+#include "core/error.h"
+#include "runtime/tune.h"
+
+namespace grkan {
+namespace {
+
+// A context with a cache folder of its own.
+struct PlanTest : ::testing::Test {
+  PlanTest() {
+    std::string name = ::testing::TempDir() + "grkan_plan_XXXXXX";
+    folder = mkdtemp(name.data());
+    options.cache_dir = folder;
+    options.threads = 2;
+    options.log_level = LogLevel::error;
+  }
+  ~PlanTest() override { std::filesystem::remove_all(folder); }
+  PlanTest(const PlanTest&) = delete;
+  PlanTest& operator=(const PlanTest&) = delete;
+
+  // A winner of this machine for rows [low, high].
+  static Winner winner(Context& context, const Task& task, std::int64_t low, std::int64_t high,
+                       int slice) {
+    Winner w;
+    w.task = task;
+    w.device = describe(context.device("cpu").info());
+    w.rows = {low, high};
+    w.tuned_rows = low;
+    CpuSchedule s = std::get<CpuSchedule>(default_schedule(task, host_target(), low));
+    s.slice_rows = slice;
+    w.schedule = to_string(Schedule(s));
+    w.time = TimeNs{.median = 1000, .p10 = 900, .p90 = 1100, .samples = 9};
+    w.date = utc_now();
+    return w;
+  }
+
+  std::string folder;
+  ContextOptions options;
+  Problem problem = parse_problem("p5q4-A-c64-g4-f32-last");
+};
+
+TEST_F(PlanTest, DefaultWithoutWinners) {
+  Context context(options);
+  Plan plan(context, problem, "cpu", {});
+  const Choice choice = plan.choose(Direction::forward, 100, 1);
+  EXPECT_EQ(choice.evidence, host_target().name.empty() ? "portable" : "default");
+  EXPECT_FALSE(choice.winner);
+  EXPECT_TRUE(choice.rows.holds(100));
+}
+
+TEST_F(PlanTest, WinnersAnswerForTheirRangesExactly) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU has no winners";
+  Context context(options);
+  const Task task = forward_task(problem);
+  ASSERT_TRUE(context.cache().store_winner(winner(context, task, 100, 149, 64)));
+  ASSERT_TRUE(context.cache().store_winner(winner(context, task, 150, 300, 128)));
+  Plan plan(context, problem, "cpu", {});
+  const auto slice = [&](std::int64_t rows) {
+    const Choice choice = plan.choose(Direction::forward, rows, 1);
+    EXPECT_EQ(choice.evidence, "measured");
+    EXPECT_TRUE(choice.rows.holds(rows));
+    return std::get<CpuSchedule>(choice.schedule).slice_rows;
+  };
+  EXPECT_EQ(slice(100), 64);
+  EXPECT_EQ(slice(149), 64);
+  EXPECT_EQ(slice(150), 128);
+  EXPECT_EQ(slice(300), 128);
+  // Both ranges end within a power of two: no choice reaches over the border.
+  EXPECT_EQ(plan.choose(Direction::forward, 140, 1).rows, (Range{128, 149}));
+  EXPECT_EQ(plan.choose(Direction::forward, 151, 1).rows, (Range{150, 255}));
+}
+
+TEST_F(PlanTest, RefreshSeesANewWinner) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU has no winners";
+  Context context(options);
+  Plan plan(context, problem, "cpu", {});
+  EXPECT_EQ(plan.choose(Direction::forward, 100, 1).evidence, "default");
+  ASSERT_TRUE(context.cache().store_winner(winner(context, forward_task(problem), 1, 200, 64)));
+  EXPECT_EQ(plan.choose(Direction::forward, 100, 1).evidence, "default");
+  plan.refresh();
+  EXPECT_EQ(plan.choose(Direction::forward, 100, 1).evidence, "measured");
+}
+
+TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.tune_memory = std::size_t{64} << 20;
+  Context context(options);
+  Plan plan(context, problem, "cpu", {true, true, true});
+  plan.prepare({1, 500}, {1, 1});
+  TuneOptions quick;
+  quick.budget_seconds = 0.5;
+  quick.rows = Range{100, 500};
+  const TuneResult result =
+      tune(context, plan.device(), plan.task(Direction::backward), 300, 1, quick);
+  EXPECT_TRUE(result.stored);
+  EXPECT_EQ(result.rows, 300);
+  EXPECT_EQ(result.winner.evidence, Evidence::measured);
+  ASSERT_TRUE(result.winner.time);
+  EXPECT_GT(result.winner.time->median, 0);
+  EXPECT_LE(result.winner.error_scaled.value_or(9), 1);
+  EXPECT_FALSE(result.winner.bound_kind.empty());
+  plan.refresh();
+  const Choice choice = plan.choose(Direction::backward, 300, 1);
+  EXPECT_EQ(choice.evidence, "measured");
+  EXPECT_EQ(to_string(choice.schedule), result.winner.schedule);
+  // Every measurement is kept, so the next tuning goes on from it.
+  EXPECT_FALSE(
+      context.cache()
+          .measurements(plan.task(Direction::backward), describe(context.device("cpu").info()))
+          .empty());
+  EXPECT_TRUE(context.cached_binary(plan.task(Direction::backward), choice.schedule,
+                                    plan.device().target()));
+}
+
+TEST_F(PlanTest, EffortQuickTunesWhilePreparing) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.effort = Effort::quick;
+  options.compiler = "/nonexistent/libgrkan_compiler.so";
+  Context context(options);
+  Plan plan(context, problem, "cpu", {});
+  // Tuning is tried first, and that it can't be done is no error of its own; the missing kernel is.
+  EXPECT_THROW(plan.prepare({1, 10}, {1, 1}), Error);
+}
+
+TEST_F(PlanTest, ExplainIsJson) {
+  Context context(options);
+  Plan plan(context, problem, "cpu", {true, true, true});
+  const auto j = nlohmann::json::parse(plan.explain(Direction::backward, 1000, 1));
+  EXPECT_EQ(j["task"], "backward.dx.da.db/p5q4-A-c64-g4-f32-last");
+  EXPECT_EQ(j["rows"], 1000);
+  EXPECT_EQ(j["device"], "cpu");
+  EXPECT_FALSE(j["schedule"].get<std::string>().empty());
+  EXPECT_TRUE(j["tuned"].is_null());
+  EXPECT_TRUE(j["why"].contains("tuned"));
+}
+
+TEST_F(PlanTest, ExportedChoicesAreImported) {
+  options.portable = true;
+  Context context(options);
+  Plan from(context, problem, "cpu", {true, false, true});
+  from.prepare({1, 1000}, {1, 1});
+  const std::string bytes = from.export_choices();
+  Plan to(context, problem, "cpu", {true, false, true});
+  to.import_choices(bytes);
+  EXPECT_EQ(to.choose(Direction::forward, 77, 1).evidence, "imported");
+  EXPECT_EQ(to.choose(Direction::backward, 1000, 1).evidence, "imported");
+
+  std::string flipped = bytes;
+  flipped[flipped.find("slice") + 5] = '1';
+  EXPECT_THROW(to.import_choices(flipped), Error);
+  EXPECT_THROW(to.import_choices(""), Error);
+  EXPECT_THROW(to.import_choices("{}"), Error);
+  Plan other(context, parse_problem("p5q4-B-c64-g4-f32-last"), "cpu", {});
+  EXPECT_THROW(other.import_choices(bytes), Error);
+}
+
+TEST_F(PlanTest, PrepareCoversEverySizeOfARange) {
+  options.portable = true;
+  Context context(options);
+  Plan plan(context, parse_problem("p5q4-A-c64-g4-f32-first"), "cpu", {});
+  plan.prepare({3, 70}, {5, 9});
+  const auto choices = nlohmann::json::parse(plan.export_choices())["choices"];
+  for (std::int64_t rows = 3; rows <= 70; ++rows) {
+    for (std::int64_t inner = 5; inner <= 9; ++inner) {
+      int holding = 0;
+      for (const auto& c : choices) {
+        holding += rows >= c["rows"][0] && rows <= c["rows"][1] && inner >= c["inner"][0] &&
+                   inner <= c["inner"][1];
+      }
+      EXPECT_EQ(holding, 1) << rows << " " << inner;
+    }
+  }
+}
+
+TEST_F(PlanTest, WorkspaceNeverChanges) {
+  options.portable = true;
+  Context context(options);
+  Plan plan(context, problem, "cpu", {true, true, true});
+  const std::size_t before = plan.workspace_size(Direction::backward);
+  plan.prepare({1, 100000}, {1, 1});
+  EXPECT_EQ(plan.workspace_size(Direction::backward), before);
+}
+
+TEST_F(PlanTest, NoDriverIsAClearStatus) {
+  options.cuda_driver = "/nonexistent/libcuda.so.1";
+  Context context(options);
+  try {
+    Plan plan(context, problem, "cuda:0", {});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), Status::no_device);
+    EXPECT_NE(std::string(error.what()).find("/nonexistent/libcuda.so.1"), std::string::npos);
+  }
+  EXPECT_EQ(context.devices().size(), 1U);
+}
+
+TEST_F(PlanTest, TheVirtualGpuIsNamedWhereItIsMissing) {
+  Context context(options);
+  try {
+    Plan plan(context, problem, "virtual:h200", {});
+    GTEST_SKIP() << "SKIP: libgrkan_virtual_cuda is installed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), Status::no_device);
+    EXPECT_NE(std::string(error.what()).find("libgrkan_virtual_cuda.so"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace grkan

@@ -1,0 +1,193 @@
+// Threads: the same bits for any number of them, forks, lent pools, concurrent callers.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "runtime/plan.h"
+#include "runtime/thread_pool.h"
+
+namespace grkan {
+namespace {
+
+ContextOptions quiet(int threads) {
+  ContextOptions options;
+  options.cache_dir = "/nonexistent/grkan";
+  options.threads = threads;
+  options.portable = true;
+  options.log_level = LogLevel::error;
+  return options;
+}
+
+// One layer's tensors and what it computes.
+struct Layer {
+  static constexpr std::int64_t kRows = 999;
+  static constexpr std::int64_t kChannels = 48;
+  Problem problem = parse_problem("p5q4-A-c48-g4-f32-last");
+  std::vector<float> x = numbers(kRows * kChannels);
+  std::vector<float> dy = numbers(kRows * kChannels);
+  std::vector<float> a = numbers(24);
+  std::vector<float> b = numbers(16);
+  std::vector<float> out, da, db;
+  std::vector<double> workspace;
+
+  static std::vector<float> numbers(std::int64_t count) {
+    std::vector<float> v(static_cast<std::size_t>(count));
+    unsigned state = unsigned(count);
+    for (float& f : v) {
+      state = state * 1664525U + 1013904223U;
+      f = float(state >> 8) / 8388608.0F - 1.0F;
+    }
+    return v;
+  }
+
+  std::vector<float> backward(Plan& plan) {
+    out.assign(x.size(), 0);
+    da.assign(a.size(), 0);
+    db.assign(b.size(), 0);
+    const std::size_t size = plan.workspace_size(Direction::backward);
+    workspace.resize(size / sizeof(double) + 8);
+    void* space = workspace.data();
+    std::size_t room = workspace.size() * sizeof(double);
+    std::align(64, size, space, room);
+    plan.run(Direction::backward,
+             {.rows = kRows,
+              .x = x.data(),
+              .x_stride = kChannels,
+              .dy = dy.data(),
+              .dy_stride = kChannels,
+              .out = out.data(),
+              .out_stride = kChannels,
+              .a = a.data(),
+              .b = b.data(),
+              .da = da.data(),
+              .db = db.data()},
+             {.data = space, .size = size});
+    std::vector<float> all = out;
+    all.insert(all.end(), da.begin(), da.end());
+    all.insert(all.end(), db.begin(), db.end());
+    return all;
+  }
+};
+
+TEST(Threads, AnyNumberGivesTheSameBits) {
+  std::vector<float> expected;
+  for (const int threads : {1, 2, 3, 7}) {
+    Context context(quiet(threads));
+    Layer layer;
+    Plan plan(context, layer.problem, "cpu", {true, true, true});
+    const std::vector<float> got = layer.backward(plan);
+    if (expected.empty()) expected = got;
+    EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0) << threads;
+  }
+}
+
+TEST(Threads, ALentParallelForGivesTheSameBits) {
+  Context own(quiet(2));
+  Layer layer;
+  Plan plan(own, layer.problem, "cpu", {true, true, true});
+  const std::vector<float> expected = layer.backward(plan);
+  ContextOptions options = quiet(1);
+  static std::atomic<int> items = 0;
+  options.parallel_for.run = [](void*, std::int64_t count, void (*body)(void*, std::int64_t),
+                                void* context) {
+    for (std::int64_t i = count; i-- > 0;) {  // any order
+      body(context, i);
+      ++items;
+    }
+  };
+  Context lent(options);
+  Plan other(lent, layer.problem, "cpu", {true, true, true});
+  EXPECT_EQ(layer.backward(other), expected);
+  EXPECT_GT(items, 1);
+}
+
+TEST(Threads, ConcurrentCallsOnOnePlan) {
+  Context context(quiet(3));
+  Layer first;
+  Plan plan(context, first.problem, "cpu", {true, true, true});
+  const std::vector<float> expected = first.backward(plan);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&] {
+      Layer layer;
+      for (int i = 0; i < 5; ++i) wrong += layer.backward(plan) == expected ? 0 : 1;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+// Sizes that no thread prepared: all prepare at once.
+TEST(Threads, ConcurrentFirstCalls) {
+  Context context(quiet(2));
+  const Problem problem = parse_problem("p5q4-A-c48-g4-f32-last");
+  Plan plan(context, problem, "cpu", {});
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&] {
+      Layer layer;
+      layer.out.assign(layer.x.size(), 0);
+      std::vector<double> space(plan.workspace_size(Direction::forward) / 8 + 16);
+      void* at = space.data();
+      std::size_t room = space.size() * 8;
+      std::align(64, 64, at, room);
+      for (std::int64_t rows = 1; rows < Layer::kRows; rows = rows * 2 + 1) {
+        plan.run(Direction::forward,
+                 {.rows = rows,
+                  .x = layer.x.data(),
+                  .x_stride = 48,
+                  .out = layer.out.data(),
+                  .out_stride = 48,
+                  .a = layer.a.data(),
+                  .b = layer.b.data()},
+                 {.data = at, .size = room});
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST(Threads, AForkedChildWorks) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "SKIP: the thread sanitizer does not follow threads of a forked child";
+#endif
+  Context context(quiet(3));
+  Layer layer;
+  Plan plan(context, layer.problem, "cpu", {true, true, true});
+  const std::vector<float> expected = layer.backward(plan);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // a hang is a failure
+    _exit(layer.backward(plan) == expected ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(layer.backward(plan), expected);
+}
+
+TEST(ThreadPool, RunsEachItemOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const std::int64_t count : {0, 1, 2, 255}) {
+      std::vector<std::atomic<int>> done(256);
+      pool.run(
+          count,
+          [](void* context, std::int64_t i) {
+            ++(*static_cast<std::vector<std::atomic<int>>*>(context))[std::size_t(i)];
+          },
+          &done);
+      for (std::int64_t i = 0; i < 256; ++i) EXPECT_EQ(done[std::size_t(i)], i < count ? 1 : 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace grkan
