@@ -1,0 +1,27 @@
+// One run of one schedule on test data, held against the reference.
+#pragma once
+
+#include <string>
+
+#include "cli/report.h"
+#include "core/check.h"
+#include "core/sample.h"
+#include "runtime/context.h"
+
+namespace grkan::cli {
+
+struct Outcome {
+  Task task;
+  SampleOptions sample;
+  Schedule schedule;
+  ErrorReport error;
+  std::string failure;  // empty: passed
+};
+
+Outcome check_kernel(Context& context, Device& device, const Task& task,
+                     const SampleOptions& options, const Schedule& schedule);
+
+// {y, dx, da, db: {max_abs, mean_abs, scaled, bound}}: those the task has.
+Json error_json(const ErrorReport& error);
+
+}  // namespace grkan::cli

@@ -1,0 +1,114 @@
+// grkan compile: builds a task for each architecture and tells what the compiler said.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/options.h"
+#include "cli/report.h"
+#include "cli/schedules.h"
+#include "runtime/context.h"
+
+namespace grkan::cli {
+namespace {
+
+struct CompileOptions {
+  TaskOptions task;
+  ScheduleOptions schedule;
+  std::string cache;
+  int multiprocessors = 132;  // of an H100: the grid that instruction counts are weighted for
+};
+
+void set_figure(Json& entry, const char* name, const std::optional<int>& figure,
+                const std::string& why) {
+  if (figure) {
+    entry[name] = *figure;
+  } else {
+    set_null(entry, name, why);
+  }
+}
+
+void add_report(Json& entry, const Binary& binary) {
+  const std::string why = binary.target.cuda() ? "the compiler did not report it"
+                                               : "LLVM reports no such figure for an object";
+  const CompilerReport& kernel = binary.kernels.front();
+  set_figure(entry, "registers", kernel.registers, why);
+  set_figure(entry, "spills", kernel.spill_bytes, why);
+  set_figure(entry, "shared_bytes", kernel.shared_bytes, why);
+  set_figure(entry, "code_bytes", kernel.code_bytes, why);
+}
+
+void add_counts(Json& entry, Context& context, const Task& task, const Schedule& schedule,
+                const Target& target, std::int64_t rows, std::int64_t inner, int multiprocessors) {
+  const std::string field = "instructions_per_element";
+  if (!target.cuda()) {
+    set_null(entry, field, "counted for CUDA targets only");
+    set_null(entry, "atomics_per_element", "counted for CUDA targets only");
+    return;
+  }
+  const Json counts =
+      Json::parse(context.compiler().count(task, schedule, target, rows, inner, multiprocessors));
+  entry[field] = counts.at(field);
+  entry["atomics_per_element"] = counts.at("atomics_per_element");
+  if (!counts.at("why").is_null()) entry["why"][field] = counts.at("why");
+}
+
+std::string figure_text(const Json& value) {
+  if (value.is_null()) return "-";
+  return value.is_number_float() ? fmt::format("{:.1f}", value.get<double>()) : value.dump();
+}
+
+Report compile(const CompileOptions& options) {
+  Context context({.cache_dir = options.cache});
+  Report report;
+  std::vector<std::vector<std::string>> rows = {{"task", "target", "registers", "spills", "shared",
+                                                 "code", "SASS/element", "PTX/element",
+                                                 "schedule"}};
+  for (const Task& task : options.task.tasks()) {
+    const std::int64_t inner = options.task.inner_of(task.problem);
+    for (const Target& target : options.schedule.target_list()) {
+      const Schedule schedule = options.schedule.schedule_for(
+          task, target, options.task.row_count(), inner, options.task.determinism_class());
+      const Binary binary = context.binary(task, schedule, target);
+      Json entry = {{"task", to_string(task)},
+                    {"problem", to_string(task.problem)},
+                    {"variant", to_string(task.problem.variant)},
+                    {"direction", to_string(task.direction)},
+                    {"target", target.name},
+                    {"rows", options.task.row_count()},
+                    {"schedule", to_string(schedule)},
+                    {"compiler", binary.compiler}};
+      add_report(entry, binary);
+      add_counts(entry, context, task, schedule, target, options.task.row_count(), inner,
+                 options.multiprocessors);
+      const Json counts = entry["instructions_per_element"];
+      const Json none;
+      rows.push_back({to_string(task), target.name, figure_text(entry["registers"]),
+                      figure_text(entry["spills"]), figure_text(entry["shared_bytes"]),
+                      figure_text(entry["code_bytes"]),
+                      figure_text(counts.is_object() ? counts.at("sass") : none),
+                      figure_text(counts.is_object() ? counts.at("ptx") : none),
+                      to_string(schedule)});
+      report.document["results"].push_back(entry);
+    }
+  }
+  report.text = table(rows);
+  return report;
+}
+
+}  // namespace
+
+Verb add_compile(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "compile", "Build for architectures; tell registers, spills, code size, instructions");
+  auto options = std::make_shared<CompileOptions>();
+  options->task.declare(*command);
+  options->schedule.declare(*command, true);
+  command->add_option("--cache", options->cache, "Cache folder");
+  command
+      ->add_option("--multiprocessors", options->multiprocessors,
+                   "Multiprocessors that instruction counts are weighted for (132: an H100)")
+      ->capture_default_str();
+  return {command, [options] { return compile(*options); }};
+}
+
+}  // namespace grkan::cli

@@ -1,0 +1,100 @@
+// grkan devices: the CPU, each CUDA device, the GPU models known for offline work, the compilers.
+#include <fmt/format.h>
+
+#include "cli/options.h"
+#include "cli/report.h"
+#include "core/device.h"
+#include "core/gpu_models.h"
+#include "runtime/context.h"
+
+namespace grkan::cli {
+namespace {
+
+Json model_json(const GpuModel& model) {
+  Json json = {{"name", model.name},
+               {"model", model.marketing},
+               {"architecture", fmt::format("sm_{}", model.compute_capability)}};
+  const std::pair<const char*, const Figure*> figures[] = {
+      {"multiprocessors", &model.multiprocessors},
+      {"memory_bytes", &model.memory_bytes},
+      {"clock_mhz", &model.clock_mhz},
+      {"bandwidth_gbs", &model.bandwidth_gbs},
+      {"l2_bytes", &model.l2_bytes},
+      {"threads_per_multiprocessor", &model.threads_per_multiprocessor},
+      {"registers_per_multiprocessor", &model.registers_per_multiprocessor},
+      {"shared_bytes_per_multiprocessor", &model.shared_bytes_per_multiprocessor}};
+  for (const auto& [name, figure] : figures) {
+    json[name] = {
+        {"value", figure->value}, {"kind", to_string(figure->kind)}, {"source", figure->source}};
+  }
+  return json;
+}
+
+Json device_json(const DeviceInfo& device) {
+  return {
+      {"name", device.name},
+      {"model", device.model},
+      {"architecture", device.target.name},
+      {"features", device.features},
+      {device_kind(device.name) == DeviceKind::cpu ? "threads" : "multiprocessors", device.units},
+      {"memory_bytes", device.memory},
+      {"cache_bytes", device.cache},
+      {"driver", device.driver}};
+}
+
+// The compiler for a kind of target, or why there is none.
+Json compiler_json(Context& context, const char* kind, const Target& target) {
+  Json json = {{"targets", kind}};
+  try {
+    json["compiler"] = context.compiler().describe(target);
+  } catch (const Error& error) {
+    set_null(json, "compiler", error.what());
+  }
+  return json;
+}
+
+Report devices(const DeviceOptions& options) {
+  Context context({.cache_dir = options.cache, .threads = options.threads});
+  Report report;
+  std::vector<std::vector<std::string>> rows = {{"device", "model", "architecture", "units"}};
+  for (const DeviceInfo& device : context.devices()) {
+    report.document["devices"].push_back(device_json(device));
+    const char* unit = device_kind(device.name) == DeviceKind::cpu ? "threads" : "multiprocessors";
+    rows.push_back(
+        {device.name, device.model,
+         device.target.name.empty() ? "below x86-64-v3: portable kernels" : device.target.name,
+         fmt::format("{} {}", device.units, unit)});
+  }
+  report.text = table(rows) + "\nGPU models for offline work\n";
+  rows = {{"name", "model", "architecture", "multiprocessors", "GB/s"}};
+  for (const GpuModel& model : gpu_models()) {
+    report.document["gpu_models"].push_back(model_json(model));
+    rows.push_back({std::string(model.name), std::string(model.marketing),
+                    fmt::format("sm_{}", model.compute_capability),
+                    fmt::format("{}", model.multiprocessors.value),
+                    fmt::format("{}", model.bandwidth_gbs.value)});
+  }
+  report.text += table(rows) + "\n";
+  const Json compilers = {compiler_json(context, "cpu", {"x86-64-v3"}),
+                          compiler_json(context, "cuda", {"sm_90"})};
+  for (const Json& compiler : compilers) {
+    const bool found = !compiler["compiler"].is_null();
+    report.text += fmt::format("compiler for {}: {}\n", compiler["targets"].get<std::string>(),
+                               found ? compiler["compiler"].get<std::string>()
+                                     : compiler["why"]["compiler"].get<std::string>());
+  }
+  report.document["compilers"] = compilers;
+  return report;
+}
+
+}  // namespace
+
+Verb add_devices(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "devices", "The CPU, CUDA devices, GPU models known for offline work, and compilers");
+  auto options = std::make_shared<DeviceOptions>();
+  command->add_option("--threads", options->threads, "Threads of the CPU device; 0: all");
+  return {command, [options] { return devices(*options); }};
+}
+
+}  // namespace grkan::cli

@@ -1,0 +1,86 @@
+// grkan VERB: parses the call, runs the verb, prints its report, and turns errors into exit codes:
+// 0 done, 1 tried and failed, 2 the call is wrong.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "cli/report.h"
+#include "core/version.h"
+
+namespace grkan::cli {
+namespace {
+
+constexpr int kSchema = 1;
+
+int exit_code(Status status) { return status == Status::invalid_argument ? 2 : 1; }
+
+void print_json(const Json& fields) {
+  Json document = {{"schema", kSchema}, {"grkan", kVersion}};
+  document.update(fields);
+  // Text from outside may hold bytes that are not UTF-8; they are replaced, never an abort.
+  fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+int report_failure(Status status, const std::string& message, bool json) {
+  if (json) {
+    print_json({{"failure", {{"status", status_name(status)}, {"message", message}}}});
+  }
+  fmt::print(stderr, "grkan: {}\n", message);
+  return exit_code(status);
+}
+
+int run_verb(const Verb& verb, bool json) {
+  try {
+    const Report report = verb.run();
+    if (json) {
+      print_json(report.document);
+    } else {
+      fmt::print("{}", report.text);
+    }
+    return report.failed ? 1 : 0;
+  } catch (const Error& error) {
+    return report_failure(error.status(), error.what(), json);
+  } catch (const std::bad_alloc&) {
+    return report_failure(Status::out_of_memory, "out of memory; use fewer rows", json);
+  } catch (const std::exception& error) {
+    return report_failure(Status::internal, error.what(), json);
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("GR-KAN kernels: generate, compile, check, tune, cache and explain", "grkan");
+  app.set_version_flag("--version", fmt::format("grkan {}", kVersion));
+  app.require_subcommand(1);
+  std::vector<Verb> verbs;
+  for (Verb (*add)(CLI::App&) : {add_devices, add_emit, add_compile, add_check, add_tune, add_bench,
+                                 add_explain, add_cache}) {
+    verbs.push_back(add(app));
+  }
+  bool json = false;
+  for (const Verb& verb : verbs) {
+    verb.command->add_flag("--json", json, "One JSON document on standard output");
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    // The flag may stand behind the mistake, where parsing did not come.
+    for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
+    return report_failure(Status::invalid_argument,
+                          fmt::format("{}; see grkan --help", error.what()), json);
+  }
+  for (const Verb& verb : verbs) {
+    if (verb.command->parsed()) return run_verb(verb, json);
+  }
+  return report_failure(Status::internal, "no verb was run", json);
+}
+
+}  // namespace
+}  // namespace grkan::cli
+
+int main(int argc, char** argv) { return grkan::cli::run(argc, argv); }

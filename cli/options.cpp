@@ -1,0 +1,130 @@
+#include "cli/options.h"
+
+#include <charconv>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace grkan::cli {
+namespace {
+
+// "8" or "1x8".
+void read_groups(const std::string& text, Problem& problem) {
+  TextReader reader(text, "groups", "8 or 1x8");
+  problem.numerator_groups = reader.number<std::int64_t>();
+  problem.denominator_groups =
+      reader.accept("x") ? reader.number<std::int64_t>() : problem.numerator_groups;
+  if (!reader.done()) reader.expect("the end");
+}
+
+void read_degrees(const std::string& text, Problem& problem) {
+  TextReader reader(text, "degrees", "5,4");
+  problem.numerator_degree = reader.number<int>();
+  reader.expect(",");
+  problem.denominator_degree = reader.number<int>();
+  if (!reader.done()) reader.expect("the end");
+}
+
+// "f32" or "f32:bf16".
+void read_types(const std::string& text, Problem& problem) {
+  const std::size_t colon = text.find(':');
+  problem.x_type = parse_type(text.substr(0, colon));
+  problem.y_type = colon == std::string::npos ? problem.x_type : parse_type(text.substr(colon + 1));
+}
+
+}  // namespace
+
+void TaskOptions::declare(CLI::App& command) {
+  command.add_option("problem", name,
+                     "A printed problem, p5q4-A-c768-g8-f32-last, or task, forward/<problem>");
+  command.add_option("--channels", channels, "Channels, where no printed problem is given");
+  command.add_option("--groups", groups, "Groups: 8, or numerator x denominator, 1x8")
+      ->capture_default_str();
+  command.add_option("--degrees", degrees, "Degrees of numerator and denominator")
+      ->capture_default_str();
+  command.add_option("--variant", variant, "Denominator: A, B, C or N")->capture_default_str();
+  command.add_option("--dtype", types, "Type of x, or of x and y, f32:bf16")->capture_default_str();
+  command.add_option("--layout", layout, "channels-last or channels-first")->capture_default_str();
+  command.add_option("--direction", direction, "forward, backward or both")->capture_default_str();
+  command.add_option("--gradients", gradients, "Gradients asked for")->capture_default_str();
+  command.add_option("--rows", rows, "Rows (channels-first: batch), N or N..M")
+      ->capture_default_str();
+  command.add_option("--inner", inner, "Elements of a channel (channels-first)")
+      ->capture_default_str();
+  command.add_option("--determinism", determinism, "not_guaranteed, run_to_run or gpu_to_gpu")
+      ->capture_default_str();
+}
+
+std::vector<Task> TaskOptions::tasks() const {
+  if (name.find('/') != std::string::npos) return {parse_task(name)};
+  Problem problem;
+  if (!name.empty()) {
+    problem = parse_problem(name);
+  } else {
+    if (channels == 0) {
+      fail_argument(
+          "no problem was named; give its printed form, p5q4-A-c768-g8-f32-last, or --channels");
+    }
+    problem.channels = channels;
+    read_groups(groups, problem);
+    read_degrees(degrees, problem);
+    problem.variant = parse_variant(variant);
+    read_types(types, problem);
+    problem.layout = parse_layout(layout);
+    validate(problem);
+  }
+  std::vector<Task> tasks;
+  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
+  if (direction == "backward" || direction == "both") {
+    tasks.push_back(backward_task(problem, parse_gradients(gradients)));
+  }
+  if (tasks.empty()) {
+    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
+  }
+  return tasks;
+}
+
+RowRange TaskOptions::row_range() const {
+  TextReader reader(rows, "rows", "25216 or 1..4096");
+  RowRange range;
+  range.low = reader.number<std::int64_t>();
+  range.high = reader.accept("..") ? reader.number<std::int64_t>() : range.low;
+  if (!reader.done()) reader.expect("the end");
+  if (range.high < range.low) fail_argument("rows {} is an empty range; give low..high", rows);
+  return range;
+}
+
+std::int64_t TaskOptions::row_count() const {
+  const RowRange range = row_range();
+  if (range.low != range.high) fail_argument("rows {} is a range; give one number here", rows);
+  return range.low;
+}
+
+std::int64_t TaskOptions::inner_of(const Problem& problem) const {
+  if (inner < 1) fail_argument("inner {} is not positive; use 1 or more", inner);
+  if (problem.layout == Layout::channels_last && inner != 1) {
+    fail_argument("inner {} needs channels-first; channels-last has inner 1", inner);
+  }
+  return inner;
+}
+
+void DeviceOptions::declare(CLI::App& command) {
+  command.add_option("--device", device, "cpu, cuda:0 or virtual:MODEL")->capture_default_str();
+  command.add_option("--threads", threads, "Threads of the CPU device; 0: all of the machine")
+      ->capture_default_str();
+  command.add_option("--cache", cache, "Cache folder (else GRKAN_CACHE_DIR, XDG_CACHE_HOME, HOME)");
+}
+
+std::vector<std::string> split_list(const std::string& text, const std::string& what) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (;;) {
+    const std::size_t comma = text.find(',', begin);
+    parts.push_back(text.substr(begin, comma - begin));
+    if (parts.back().empty()) fail_argument("{} '{}' has an empty part", what, text);
+    if (comma == std::string::npos) return parts;
+    begin = comma + 1;
+  }
+}
+
+}  // namespace grkan::cli

@@ -1,0 +1,57 @@
+// The options that verbs share: how a problem, its rows and a device are named.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/schedule.h"
+#include "core/task.h"
+
+namespace grkan::cli {
+
+struct RowRange {
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+};
+
+// Texts as the user gave them; the functions turn them into values and throw invalid_argument.
+struct TaskOptions {
+  std::string name;  // a printed problem or task, or empty: then the options below
+  std::int64_t channels = 0;
+  std::string groups = "8";
+  std::string degrees = "5,4";
+  std::string variant = "A";
+  std::string types = "f32";
+  std::string layout = "channels-last";
+  std::string direction = "both";
+  std::string gradients = "dx,da,db";
+  std::string rows = "25216";
+  std::int64_t inner = 1;
+  std::string determinism = "run_to_run";
+
+  void declare(CLI::App& command);
+
+  // The tasks named: forward, backward, or both. A printed task names one.
+  [[nodiscard]] std::vector<Task> tasks() const;
+  [[nodiscard]] RowRange row_range() const;
+  // row_range() where a verb takes one number; throws on a range.
+  [[nodiscard]] std::int64_t row_count() const;
+  [[nodiscard]] std::int64_t inner_of(const Problem& problem) const;
+  [[nodiscard]] Determinism determinism_class() const { return parse_determinism(determinism); }
+};
+
+struct DeviceOptions {
+  std::string device = "cpu";
+  int threads = 0;  // 0: all
+  std::string cache;
+
+  void declare(CLI::App& command);
+};
+
+// "a,b,c" as its parts; throws on an empty one.
+std::vector<std::string> split_list(const std::string& text, const std::string& what);
+
+}  // namespace grkan::cli

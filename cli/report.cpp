@@ -1,0 +1,40 @@
+#include "cli/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace grkan::cli {
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}", row[i], i + 1 < row.size() ? widths[i] + 2 : 0);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string duration_text(double nanoseconds) {
+  if (nanoseconds >= 1e9) return fmt::format("{:.3f} s", nanoseconds / 1e9);
+  if (nanoseconds >= 1e6) return fmt::format("{:.3f} ms", nanoseconds / 1e6);
+  if (nanoseconds >= 1e3) return fmt::format("{:.2f} us", nanoseconds / 1e3);
+  return fmt::format("{:.1f} ns", nanoseconds);
+}
+
+void set_null(Json& object, const std::string& field, const std::string& why) {
+  object[field] = nullptr;
+  object["why"][field] = why;
+}
+
+}  // namespace grkan::cli
