@@ -105,7 +105,8 @@ Report bench(const BenchOptions& options) {
         {"", "median", "bound/time", "error/bound", "schedule"}};
     add_row(lines, entry["evidence"] == "measured" ? "winner" : entry["evidence"], entry);
     add_row(lines, "default", entry["default"]);
-    for (const auto& [name, time] : entry.value("bounds_ns", Json::object()).items()) {
+    const Json bounds = entry.value("bounds_ns", Json::object());
+    for (const auto& [name, time] : bounds.items()) {
       lines.push_back({name, duration_text(time.at("median").get<double>())});
     }
     report.text += table(lines) + "\n";

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "runtime/slices.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -75,6 +76,7 @@ __attribute__((target("avx2"))) void nontemporal(const std::byte* x, const std::
 struct Job {
   BoundBuffers buffers;
   std::int64_t steps = 0;
+  std::int64_t slices = 1;
   bool streaming = false;
   std::atomic<std::uint64_t> sink = 0;
 };
@@ -82,7 +84,7 @@ struct Job {
 template <int X, int D, int O>
 void run_slice(void* context, std::int64_t index) {
   auto* job = static_cast<Job*>(context);
-  const std::int64_t each = (job->steps + kSlices - 1) / kSlices;
+  const std::int64_t each = (job->steps + job->slices - 1) / job->slices;
   const std::int64_t first = std::min(job->steps, index * each);
   const std::int64_t steps = std::min(each, job->steps - first);
   const std::byte* x = job->buffers.x + first * X * 32;
@@ -162,7 +164,13 @@ void run_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers, Th
   job.buffers = buffers;
   job.steps = buffers.elements / kStep;
   job.streaming = (kind == BoundKind::nt_copy || kind == BoundKind::nt_triad) && has_streaming();
-  pool.run(kSlices, slice_for(x, task.backward() ? y : 0, out), &job);
+  job.slices = std::clamp<std::int64_t>(buffers.elements / kSliceElements, 1, kSlices);
+  const ThreadPool::Body body = slice_for(x, task.backward() ? y : 0, out);
+  if (job.slices == 1) {
+    body(&job, 0);  // as the executor does: waking a thread would cost more
+  } else {
+    pool.run(job.slices, body, &job);
+  }
 }
 
 }  // namespace grkan

@@ -24,7 +24,8 @@ struct BoundBuffers {
   std::int64_t elements = 0;      // of each
 };
 
-// Reads x (and dy) and writes out once, in 256 slices on the pool. kind must be one of the CPU's
+// Reads x (and dy) and writes out once, in up to 256 slices on the pool; little work in one, on the
+// calling thread, as a kernel's. kind must be one of the CPU's
 // and fit the buffers; non-temporal kinds need out aligned to 32 bytes and become plain ones on a
 // processor that has no such stores.
 void run_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers, ThreadPool& pool);
