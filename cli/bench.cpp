@@ -6,6 +6,7 @@
 #include "cli/check_kernel.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "cli/schedules.h"
 #include "cli/timing.h"
 #include "runtime/plan.h"
 
@@ -15,6 +16,7 @@ namespace {
 struct BenchOptions {
   TaskOptions task;
   DeviceOptions device;
+  std::vector<std::string> schedules;  // timed beside winner and default
   int rounds = 30;
 };
 
@@ -30,16 +32,26 @@ Json schedule_json(const Timed& timed, const Timed* bound, const ErrorReport& er
   return json;
 }
 
-Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t inner, int rounds) {
+Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t inner,
+                const BenchOptions& options) {
   Context& context = plan.context();
   Device& device = plan.device();
+  const Determinism determinism = context.options().determinism;
   const Choice choice = plan.choose(task.direction, rows, inner);
-  const Schedule standard =
-      default_schedule(task, device.target(), rows, inner, context.options().determinism);
-  const auto chosen = context.kernel(device, task, choice.schedule);
-  const auto fallback = context.kernel(device, task, standard);
+  std::vector<Schedule> schedules = {
+      choice.schedule, default_schedule(task, device.target(), rows, inner, determinism)};
+  for (const std::string& text : options.schedules) {
+    const ScheduleOptions named{.schedule = text, .targets = {}};
+    schedules.push_back(named.schedule_for(task, device.target(), rows, inner, determinism));
+  }
+  std::vector<std::shared_ptr<const Kernel>> kernels;
+  std::vector<const Kernel*> pointers;
+  for (const Schedule& schedule : schedules) {
+    kernels.push_back(context.kernel(device, task, schedule));
+    pointers.push_back(kernels.back().get());
+  }
   Workbench bench(context, device, task, rows, inner);
-  const Timings timings = time_interleaved(bench, {chosen.get(), fallback.get()}, rounds);
+  const Timings timings = time_interleaved(bench, pointers, options.rounds);
   const Timed* bound = timings.bound();
   const std::int64_t few = std::min<std::int64_t>(rows, 1000);
   const SampleOptions sample{.rows = few, .inner = inner};
@@ -52,10 +64,14 @@ Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t in
                 {"inner", inner},
                 {"threads", device.info().units},
                 {"evidence", choice.evidence}};
-  entry.update(schedule_json(timings.kernels[0], bound,
-                             check_kernel(context, device, task, sample, choice.schedule).error));
-  entry["default"] = schedule_json(timings.kernels[1], bound,
-                                   check_kernel(context, device, task, sample, standard).error);
+  std::vector<Json> entries;
+  for (std::size_t i = 0; i < schedules.size(); ++i) {
+    const Outcome outcome = check_kernel(context, device, task, sample, schedules[i]);
+    entries.push_back(schedule_json(timings.kernels[i], bound, outcome.error));
+  }
+  entry.update(entries[0]);
+  entry["default"] = entries[1];
+  entry["candidates"] = Json(std::vector<Json>(entries.begin() + 2, entries.end()));
   if (bound != nullptr) {
     entry["bound_kind"] = bound->name;
     entry["bound_ns"] = median(bound->seconds) * 1e9;
@@ -96,8 +112,7 @@ Report bench(const BenchOptions& options) {
     const std::int64_t rows = options.task.row_count();
     if (rows < 1) fail_argument("rows {} can't be timed; use 1 or more", rows);
     Plan plan(context, task.problem, options.device.device, task.gradients);
-    const Json entry =
-        bench_task(plan, task, rows, options.task.inner_of(task.problem), options.rounds);
+    const Json entry = bench_task(plan, task, rows, options.task.inner_of(task.problem), options);
     report.text += fmt::format("{}, {} rows, {} ({} {})\n", to_string(task),
                                entry["rows"].get<std::int64_t>(), plan.device().info().name,
                                plan.device().info().units, plan.device().info().model);
@@ -105,6 +120,7 @@ Report bench(const BenchOptions& options) {
         {"", "median", "bound/time", "error/bound", "schedule"}};
     add_row(lines, entry["evidence"] == "measured" ? "winner" : entry["evidence"], entry);
     add_row(lines, "default", entry["default"]);
+    for (const Json& candidate : entry["candidates"]) add_row(lines, "candidate", candidate);
     const Json bounds = entry.value("bounds_ns", Json::object());
     for (const auto& [name, time] : bounds.items()) {
       lines.push_back({name, duration_text(time.at("median").get<double>())});
@@ -123,6 +139,7 @@ Verb add_bench(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
   options->task.declare(*command);
   options->device.declare(*command);
+  command->add_option("--schedule", options->schedules, "Schedules to time beside them");
   command->add_option("--rounds", options->rounds, "Rounds, each timing all of them once")
       ->capture_default_str();
   return {command, [options] { return bench(*options); }};

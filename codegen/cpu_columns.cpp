@@ -202,16 +202,18 @@ CpuColumns::Values CpuColumns::vectors(
 // All loads of a step come before its stores: the output may be the input.
 std::vector<CpuColumns::Element> CpuColumns::load(const Row& row, int width, Value first,
                                                   const Values& offsets) {
+  constexpr std::int64_t kLine = 64;
   std::vector<Element> elements;
   for (const Value offset : offsets) {
     Element e;
     e.at = ops_.add(first, offset, "column");
-    e.x =
-        ops_.load(ops_.address(row.x, problem_.x_type, e.at, "x_at"), problem_.x_type, width, "x");
-    if (task_.backward()) {
-      e.dy = ops_.load(ops_.address(row.dy, problem_.y_type, e.at, "dy_at"), problem_.y_type, width,
-                       "dy");
-    }
+    const auto element = [&](Value base, Type type, const char* name) {
+      const Value at = ops_.address(base, type, e.at, name);
+      if (schedule_.prefetch > 0) ops_.prefetch(at, schedule_.prefetch * kLine);
+      return ops_.load(at, type, width, name);
+    };
+    e.x = element(row.x, problem_.x_type, "x");
+    if (task_.backward()) e.dy = element(row.dy, problem_.y_type, "dy");
     elements.push_back(e);
   }
   return elements;

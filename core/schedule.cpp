@@ -27,6 +27,7 @@ constexpr std::array kVector = {1, 4, 8, 16};
 constexpr std::array kUnroll = {1, 2, 4};
 constexpr std::array kBlockRows = {1, 2, 4, 8, 16, 32};
 constexpr std::array kCpuRun = {32, 64};
+constexpr std::array kPrefetch = {0, 8, 16, 32};
 constexpr std::array kSlice = {64, 128, 256, 512};
 constexpr std::array kColumns = {1, 2, 4, 8};
 constexpr std::array kInFlight = {1, 2, 4};
@@ -38,7 +39,7 @@ constexpr std::array kTwoPass = {1};
 constexpr std::array kBlocks = {2, 4, 8, 16};
 
 using Cpu = CpuSchedule;
-constexpr std::array<Parameter<Cpu>, 8> kCpuParameters = {{
+constexpr std::array<Parameter<Cpu>, 9> kCpuParameters = {{
     {"vector", "v", {}, kVector, true, &Cpu::vector},
     {"unroll", "u", {}, kUnroll, true, &Cpu::unroll},
     {"rows", "r", {}, kBlockRows, true, &Cpu::rows},
@@ -46,6 +47,7 @@ constexpr std::array<Parameter<Cpu>, 8> kCpuParameters = {{
     {"run", "run", {}, kCpuRun, true, &Cpu::run},
     {"backward", "", kBackward, kOneTwo, true, &Cpu::backward},
     {"stores", "", kStores, kOneTwo, true, &Cpu::stores},
+    {"prefetch", "pf", {}, kPrefetch, true, &Cpu::prefetch},
     {"slice_rows", "slice", {}, kSlice, false, &Cpu::slice_rows},
 }};
 
@@ -168,6 +170,9 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
   const bool writes = !task.backward() || task.gradients.dx;
   if (s.stores == CpuSchedule::nontemporal && !writes) {
     return "nt stores do not apply where no tensor is written";
+  }
+  if (s.prefetch < 0 || s.prefetch > 1024) {
+    return fmt::format("prefetch {} is not in 0 to 1024", s.prefetch);
   }
   if (determinism == Determinism::gpu_to_gpu) {
     CpuSchedule fixed = gpu_to_gpu_schedule(task);
