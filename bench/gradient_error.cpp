@@ -3,7 +3,7 @@
 //
 //   floor     the terms in f32, their sum exact: no f32 kernel can do much better
 //   kernel    the schedule in use (the winner, or --schedule)
-//   FlashKAT  sums over tiles of 64 rows, then one f32 add after another
+//   FlashKAT  sums over tiles of 64 rows (taken as exact), then one f32 add after another
 //   KAT       one f32 add for every element
 //
 //   build/bin/bench_gradient_error [rows [seeds [schedule]]]
@@ -72,7 +72,7 @@ GroupSums sums_of_group(const Sample& sample, std::int64_t group) {
   GroupSums sums;
   const std::int64_t rows = sample.options().rows;
   for (std::int64_t tile = 0; tile < rows; tile += kTileRows) {
-    float tile_sums[kTerms] = {};
+    double tile_sums[kTerms] = {};
     for (std::int64_t row = tile; row < std::min(rows, tile + kTileRows); ++row) {
       for (std::int64_t column = 0; column < kWidth; ++column) {
         const std::int64_t at = row * kChannels + group * kWidth + column;
@@ -81,12 +81,12 @@ GroupSums sums_of_group(const Sample& sample, std::int64_t group) {
         for (int i = 0; i < kTerms; ++i) {
           sums.exact[i] += exact.value[i];
           sums.f32_terms[i] += double(terms.value[i]);
-          tile_sums[i] += terms.value[i];
+          tile_sums[i] += double(terms.value[i]);
           sums.kat[i] += terms.value[i];
         }
       }
     }
-    for (int i = 0; i < kTerms; ++i) sums.flashkat[i] += tile_sums[i];
+    for (int i = 0; i < kTerms; ++i) sums.flashkat[i] += float(tile_sums[i]);
   }
   return sums;
 }
@@ -124,8 +124,8 @@ void add_sample(Context& context, const Task& task, const Schedule& schedule, st
 }
 
 int run(int argc, char** argv) {
-  const std::int64_t rows = argc > 1 ? std::atoll(argv[1]) : 25216;
-  const std::int64_t seeds = argc > 2 ? std::atoll(argv[2]) : 8;
+  const std::int64_t rows = argc > 1 ? std::stoll(argv[1]) : 25216;
+  const std::int64_t seeds = argc > 2 ? std::stoll(argv[2]) : 8;
   if (rows < 1 || seeds < 1) fail_argument("rows and seeds are positive numbers");
   Problem problem;
   problem.channels = kChannels;

@@ -75,6 +75,12 @@ Report verify(const std::string& folder) {
     report.text += fmt::format("  {}: {}\n", defect.path, defect.why);
   }
   report.failed = !found.defects.empty();
+  if (report.failed) {
+    report.document["failure"] = failure_json(
+        status_name(Status::io_error), fmt::format("{} files have a defect; they are never used "
+                                                   "and may be deleted",
+                                                   found.defects.size()));
+  }
   return report;
 }
 

@@ -117,6 +117,7 @@ std::string worst_text(const std::vector<Outcome>& outcomes,
 }
 
 Report check(const CheckOptions& options) {
+  if (options.random < 0) fail_argument("random {} is negative; use 0 or more", options.random);
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
@@ -136,6 +137,11 @@ Report check(const CheckOptions& options) {
                                outcome.sample.seed, outcome.failure);
   }
   report.failed = failed > 0;
+  if (report.failed) {
+    report.document["failure"] =
+        failure_json(status_name(Status::wrong_answer),
+                     fmt::format("{} of {} checks failed", failed, outcomes.size()));
+  }
   report.document["passed"] = outcomes.size() - std::size_t(failed);
   report.document["failed"] = failed;
   std::vector<std::vector<std::string>> rows = {

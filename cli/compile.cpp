@@ -1,12 +1,14 @@
 // grkan compile: builds a task for each architecture and tells what the compiler said.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <memory>
 
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/schedules.h"
 #include "runtime/context.h"
+#include "runtime/cuda_device.h"
 
 namespace grkan::cli {
 namespace {
@@ -49,7 +51,12 @@ void add_counts(Json& entry, Context& context, const Task& task, const Schedule&
       Json::parse(context.compiler().count(task, schedule, target, rows, inner, multiprocessors));
   entry[field] = counts.at(field);
   entry["atomics_per_element"] = counts.at("atomics_per_element");
-  if (!counts.at("why").is_null()) entry["why"][field] = counts.at("why");
+  if (!counts.at("why").is_null()) {
+    entry["why"][field] = counts.at("why");
+    if (entry["atomics_per_element"].is_null()) {
+      entry["why"]["atomics_per_element"] = counts.at("why");
+    }
+  }
 }
 
 std::string figure_text(const Json& value) {
@@ -68,7 +75,14 @@ Report compile(const CompileOptions& options) {
     for (const Target& target : options.schedule.target_list()) {
       const Schedule schedule = options.schedule.schedule_for(
           task, target, options.task.row_count(), inner, options.task.determinism_class());
+      const auto start = std::chrono::steady_clock::now();
       const Binary binary = context.binary(task, schedule, target);
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      // A plan also holds the kernel for pointers that are not aligned to its vectors.
+      if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
+        context.binary(task, narrow_schedule(task, *cuda), target);
+      }
       Json entry = {{"task", to_string(task)},
                     {"problem", to_string(task.problem)},
                     {"variant", to_string(task.problem.variant)},
@@ -76,7 +90,8 @@ Report compile(const CompileOptions& options) {
                     {"target", target.name},
                     {"rows", options.task.row_count()},
                     {"schedule", to_string(schedule)},
-                    {"compiler", binary.compiler}};
+                    {"compiler", binary.compiler},
+                    {"build_ms", took.count()}};
       add_report(entry, binary);
       add_counts(entry, context, task, schedule, target, options.task.row_count(), inner,
                  options.multiprocessors);

@@ -47,7 +47,9 @@ Report emit(const EmitOptions& options) {
   Context context;
   Report report;
   const std::vector<Target> targets = options.schedule.target_list();
-  if (targets.size() != 1) fail_argument("emit takes one target; {} came", targets.size());
+  if (targets.size() != 1) {
+    fail_argument("emit takes one target; --arch names {}; name one, as sm_90", targets.size());
+  }
   const Target& target = targets.front();
   const bool to_files = !options.folder.empty();
   // Files hold what stands alone; a GPU's kernel comes with a program that launches it.
@@ -88,7 +90,7 @@ Verb add_emit(CLI::App& app) {
                       "CPU: mlir, llvm, asm, schedule. CUDA: cuda, ptx, sass, schedule, example");
   command->add_option("-o", options->folder,
                       "Folder to write files to; for CUDA a program with a launch example");
-  return {command, [options] { return emit(*options); }};
+  return {command, [options] { return emit(*options); }, false};
 }
 
 }  // namespace grkan::cli

@@ -7,6 +7,8 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "cli/report.h"
@@ -27,29 +29,52 @@ void print_json(const Json& fields) {
 }
 
 int report_failure(Status status, const std::string& message, bool json) {
-  if (json) {
-    print_json({{"failure", {{"status", status_name(status)}, {"message", message}}}});
-  }
+  if (json) print_json({{"failure", failure_json(status_name(status), message)}});
   fmt::print(stderr, "grkan: {}\n", message);
   return exit_code(status);
 }
 
 int run_verb(const Verb& verb, bool json) {
   try {
-    const Report report = verb.run();
+    Report report = verb.run();
+    if (verb.shared_fields && report.document.contains("results")) {
+      const std::string why =
+          fmt::format("grkan {} does not find it out", verb.command->get_name());
+      for (Json& entry : report.document["results"]) complete_result(entry, why);
+    }
     if (json) {
       print_json(report.document);
     } else {
       fmt::print("{}", report.text);
+    }
+    if (std::fflush(stdout) != 0) {
+      fmt::print(stderr, "grkan: standard output can't be written; is the disk full?\n");
+      return 1;
     }
     return report.failed ? 1 : 0;
   } catch (const Error& error) {
     return report_failure(error.status(), error.what(), json);
   } catch (const std::bad_alloc&) {
     return report_failure(Status::out_of_memory, "out of memory; use fewer rows", json);
+  } catch (const std::length_error&) {  // more elements than a container can ever have
+    return report_failure(Status::out_of_memory, "too large for memory; use fewer rows", json);
   } catch (const std::exception& error) {
     return report_failure(Status::internal, error.what(), json);
   }
+}
+
+// What is wrong with a call that could not be parsed.
+std::string parse_message(const CLI::ParseError& error, const std::vector<Verb>& verbs,
+                          const char* first_word) {
+  std::string names;
+  for (const Verb& verb : verbs) {
+    if (verb.command->parsed()) {
+      return fmt::format("{}; see grkan {} --help", error.what(), verb.command->get_name());
+    }
+    names += (names.empty() ? "" : ", ") + verb.command->get_name();
+  }
+  if (first_word == nullptr) return fmt::format("no verb was named; use one of {}", names);
+  return fmt::format("unknown verb '{}'; use one of {}", first_word, names);
 }
 
 int run(int argc, char** argv) {
@@ -71,8 +96,7 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     // The flag may stand behind the mistake, where parsing did not come.
     for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
-    return report_failure(Status::invalid_argument,
-                          fmt::format("{}; see grkan --help", error.what()), json);
+    return report_failure(Status::invalid_argument, parse_message(error, verbs, argv[1]), json);
   }
   for (const Verb& verb : verbs) {
     if (verb.command->parsed()) return run_verb(verb, json);

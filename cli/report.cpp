@@ -37,4 +37,35 @@ void set_null(Json& object, const std::string& field, const std::string& why) {
   object["why"][field] = why;
 }
 
+void complete_result(Json& entry, const std::string& why) {
+  for (const char* field : {"task",
+                            "problem",
+                            "variant",
+                            "device",
+                            "direction",
+                            "rows",
+                            "schedule",
+                            "evidence",
+                            "time_ns",
+                            "bound_kind",
+                            "bound_ns",
+                            "fraction_of_bound",
+                            "default",
+                            "registers",
+                            "spills",
+                            "shared_bytes",
+                            "code_bytes",
+                            "instructions_per_element",
+                            "atomics_per_element",
+                            "error",
+                            "candidates",
+                            "cache_entry"}) {
+    if (!entry.contains(field)) set_null(entry, field, why);
+  }
+}
+
+Json failure_json(std::string_view status, const std::string& message) {
+  return {{"status", status}, {"message", message}};
+}
+
 }  // namespace grkan::cli

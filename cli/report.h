@@ -5,6 +5,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
 
@@ -24,6 +26,7 @@ struct Report {
 struct Verb {
   CLI::App* command = nullptr;
   std::function<Report()> run;
+  bool shared_fields = true;  // false: its results don't hold the fields that results share
 };
 
 Verb add_devices(CLI::App& app);
@@ -43,5 +46,12 @@ std::string duration_text(double nanoseconds);
 
 // A field that is unknown or does not apply: null, with the reason beside it.
 void set_null(Json& object, const std::string& field, const std::string& why);
+
+// Sets those of the fields that the results of check, tune, bench, explain and compile share
+// (docs/json.md) which `entry` lacks: null, with `why`.
+void complete_result(Json& entry, const std::string& why);
+
+// {status, message}: the `failure` of a document.
+Json failure_json(std::string_view status, const std::string& message);
 
 }  // namespace grkan::cli

@@ -63,7 +63,29 @@ Json time_json(const std::optional<TimeNs>& time) {
   return json;
 }
 
-Json result_json(const TuneResult& result, const Device& device) {
+// What the search tells of a candidate, in the words of a result.
+Json candidate_json(const Json& from) {
+  Json json = {{"schedule", from.at("schedule")}, {"status", from.at("status")}};
+  if (const Json& seconds = from.at("seconds"); seconds.is_object()) {
+    for (const char* field : {"median", "p10", "p90"}) {
+      json["time_ns"][field] = seconds.at(field).get<double>() * 1e9;
+    }
+    json["time_ns"]["samples"] = seconds.at("samples");
+  } else {
+    const std::string why = from.value("why", std::string());
+    set_null(json, "time_ns", why.empty() ? "not timed" : why);
+  }
+  if (const Json& scaled = from.at("error_scaled"); scaled.is_number()) {
+    json["error"]["scaled"] = scaled;
+  } else {
+    set_null(json, "error", "not known");
+  }
+  json["ratio_to_default"] = from.at("ratio_to_default");
+  json["finalist"] = from.at("finalist");
+  return json;
+}
+
+Json result_json(const TuneResult& result, const Device& device, const std::string& cache_folder) {
   const Winner& w = result.winner;
   const Json answer = Json::parse(result.answer);
   Json entry = {
@@ -81,8 +103,19 @@ Json result_json(const TuneResult& result, const Device& device) {
       {"default", {{"schedule", w.default_schedule}, {"time_ns", time_json(w.default_time)}}},
       {"winner_rows", {w.rows.low, w.rows.high}},
       {"stored", result.stored},
-      {"cache_entry", w.binary},
       {"search", answer}};
+  if (!w.time) entry["why"]["time_ns"] = "nothing was timed";
+  if (!w.default_time) entry["default"]["why"]["time_ns"] = "nothing was timed";
+  if (result.stored) {
+    entry["cache_entry"] = cache_folder + "/" + winner_path(w);
+  } else {
+    set_null(entry, "cache_entry", "the winner was not stored");
+  }
+  if (w.error_scaled) {
+    entry["error"]["scaled"] = *w.error_scaled;
+  } else {
+    set_null(entry, "error", "nothing was checked");
+  }
   if (w.bound_ns && w.time) {
     entry["bound_kind"] = w.bound_kind;
     entry["bound_ns"] = *w.bound_ns;
@@ -92,8 +125,14 @@ Json result_json(const TuneResult& result, const Device& device) {
       set_null(entry, field, "nothing was timed");
     }
   }
-  entry["candidates"] = answer.value("candidates", Json::array());
-  entry["search"].erase("candidates");
+  entry["candidates"] = Json::array();
+  for (const Json& candidate : answer.value("candidates", Json::array())) {
+    entry["candidates"].push_back(candidate_json(candidate));
+  }
+  for (const char* said : {"schema", "task", "rows", "inner", "schedule", "default", "evidence",
+                           "seconds", "error_scaled", "candidates", "disturbed"}) {
+    entry["search"].erase(said);  // the result says it
+  }
   return entry;
 }
 
@@ -138,15 +177,21 @@ Report tune(const TuneVerbOptions& options) {
   if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
   std::signal(SIGINT, on_interrupt);
   Report report;
+  report.document["results"] = Json::array();
   for (const Task& task : options.task.tasks()) {
     if (interrupted) break;
     const TuneResult result =
         grkan::tune(context, device, task, rows.high, options.task.inner_of(task.problem), how);
     if (terminal) fmt::print(stderr, "\r\033[K");
-    report.document["results"].push_back(result_json(result, device));
+    report.document["results"].push_back(result_json(result, device, context.cache().folder()));
     report.text += result_text(result, rows.high);
   }
   report.failed = interrupted;
+  if (interrupted) {
+    const std::string message = "interrupted; what was measured is kept and the next run goes on";
+    report.document["failure"] = failure_json("interrupted", message);
+    report.text += message + "\n";
+  }
   return report;
 }
 

@@ -30,8 +30,11 @@ std::string_view read_name(std::string_view line, std::size_t& at) {
     ++at;
   }
   const std::string_view name = line.substr(begin, at - begin);
-  if (braces && (at >= line.size() || line[at++] != '}')) {
-    fail(Status::internal, "a template has '${{{}' without its '}}'", name);
+  if (braces) {
+    if (at >= line.size() || line[at] != '}') {
+      fail(Status::internal, "a template has '${{{}' without its '}}'", name);
+    }
+    ++at;
   }
   return name;
 }

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -262,7 +263,9 @@ int number_before(const std::string& line, const std::string& words) {
   if (at == std::string::npos) return 0;
   std::size_t begin = at;
   while (begin > 0 && std::isdigit(static_cast<unsigned char>(line[begin - 1])) != 0) --begin;
-  return std::atoi(line.substr(begin, at - begin).c_str());
+  int number = 0;
+  std::from_chars(line.data() + begin, line.data() + at, number);
+  return number;
 }
 
 // Bytes of the section .text.<symbol>; nothing when the cubin is no ELF or has none.

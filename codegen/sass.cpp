@@ -202,7 +202,8 @@ Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch
       const std::int64_t last = block * s.tile_rows + lane / s.tile_columns;
       const std::int64_t trips = groups > first ? (groups - first + step - 1) / step : 0;
       steps += double(trips);
-      flushes += double((trips + run - 1) / run);
+      const std::int64_t runs_of_thread = (trips + run - 1) / run;
+      flushes += double(runs_of_thread);
       if (last == step - 1) left += double(rows % s.rows_in_flight);
     }
   }
@@ -218,8 +219,8 @@ Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch
     const CudaTile tile = cuda_tile(task, s);
     const std::int64_t pairs = tile.segments * task.sum_terms();
     if (tile.parts > 1) {
-      runs.staying =
-          double(launch.grid_x) * double(launch.grid_y) * double((pairs + kWarp - 1) / kWarp);
+      const std::int64_t adding = (pairs + kWarp - 1) / kWarp;
+      runs.staying = double(launch.grid_x) * double(launch.grid_y) * double(adding);
     }
     const int around = int(runs.loops.size());
     add(flushes, -1);
@@ -237,12 +238,13 @@ Runs second_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& laun
   const std::int64_t partials =
       cuda_tiles_of_segment(task, s, p.segment_width() * inner) * launch.grid_y;
   const auto iterations = [&](std::int64_t segments) {
-    double sum = 0;
+    const std::int64_t step = std::int64_t{4} * threads;
+    std::int64_t sum = 0;
     for (int first = 0; first < threads; first += kWarp) {
       const std::int64_t left = segments * partials - first;
-      sum += left > 0 ? double((left + 4 * threads - 1) / (4 * threads)) : 0;
+      if (left > 0) sum += (left + step - 1) / step;
     }
-    return sum;
+    return double(sum);
   };
   double all = 0;
   if (task.gradients.da) {

@@ -183,7 +183,7 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
 }
 
 // Static shared memory of a block: a double for each thread and sum.
-constexpr std::int64_t kSharedBytes = 48 * 1024;
+constexpr std::int64_t kSharedBytes = 49152;
 std::int64_t shared_bytes(const Task& task, const CudaSchedule& s) {
   return std::int64_t{task.sum_terms()} * s.threads() * 8;
 }

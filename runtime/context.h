@@ -57,7 +57,7 @@ class Context {
 
   template <class... Args>
   void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
-    if (level <= *options_.log_level)
+    if (level <= options_.log_level.value_or(LogLevel::warn))
       write(level, fmt::format(format, std::forward<Args>(args)...));
   }
 

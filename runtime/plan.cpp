@@ -92,11 +92,11 @@ struct Plan::Table {
         workspace(device.workspace_bound(task)),
         check(task, workspace, device_kind(device.info().name) == DeviceKind::cpu),
         inner_buckets(task.problem.layout == Layout::channels_first ? kBuckets : 1),
-        slots(std::size_t(kBuckets * inner_buckets)) {}
+        slots(std::size_t(kBuckets) * std::size_t(inner_buckets)) {}
 
   std::atomic<const Prepared*>& slot(std::int64_t rows, std::int64_t inner) {
     const int column = inner_buckets == 1 ? 0 : bucket(inner);
-    return slots[std::size_t(bucket(rows) * inner_buckets + column)];
+    return slots[std::size_t(bucket(rows)) * std::size_t(inner_buckets) + std::size_t(column)];
   }
   // Null: not prepared.
   const Prepared* find(std::int64_t rows, std::int64_t inner) {
@@ -108,7 +108,8 @@ struct Plan::Table {
   void prepare_all(Range rows, Range inner);
   Choice choose(std::int64_t rows, std::int64_t inner);
   Choice choose_exactly(std::int64_t rows, std::int64_t inner);
-  void read_winners();
+  // Read when they are first asked for.
+  const std::vector<StoredWinner>& known_winners();
   void refresh();
 
   Context& context;
@@ -127,8 +128,9 @@ struct Plan::Table {
   std::vector<Choice> imported;
 };
 
-void Plan::Table::read_winners() {
-  if (!winners) winners = context.cache().winners(task, device.target().name);
+const std::vector<StoredWinner>& Plan::Table::known_winners() {
+  if (winners) return *winners;
+  return winners.emplace(context.cache().winners(task, device.target().name));
 }
 
 // The choice for one size; its ranges are that size alone.
@@ -148,12 +150,11 @@ Choice Plan::Table::choose_exactly(std::int64_t rows, std::int64_t inner) {
     return choice;
   }
   const Determinism determinism = context.options().determinism;
-  read_winners();
-  auto found = choose_winner(*winners, {.task = task,
-                                        .device = describe(device.info()),
-                                        .determinism = determinism,
-                                        .rows = rows,
-                                        .inner = inner});
+  auto found = choose_winner(known_winners(), {.task = task,
+                                               .device = describe(device.info()),
+                                               .determinism = determinism,
+                                               .rows = rows,
+                                               .inner = inner});
   if (found && found->grade != Grade::default_schedule) {
     const Winner& winner = found->stored.winner;
     choice.schedule = parse_schedule(winner.schedule, device.target());

@@ -176,9 +176,10 @@ Winner winner_of(const Json& answer, const Task& task, const Device& device,
   w.determinism = determinism;
   w.schedule = answer.at("schedule").get<std::string>();
   const bool measured = answer.value("evidence", "default") == "measured";
-  w.evidence = measured ? Evidence::measured : Evidence::default_schedule;
-  w.disturbed = answer.value("disturbed", false);
   w.time = measured ? time_of(answer.value("seconds", Json())) : std::nullopt;
+  // A search that was stopped before its first timing has measured nothing.
+  w.evidence = w.time ? Evidence::measured : Evidence::default_schedule;
+  w.disturbed = w.time && answer.value("disturbed", false);
   if (const auto at = answer.find("default"); at != answer.end() && at->is_object()) {
     w.default_schedule = at->value("schedule", "");
     w.default_time = time_of(at->value("seconds", Json()));

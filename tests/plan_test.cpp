@@ -121,6 +121,18 @@ TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
                                     plan.device().target()));
 }
 
+TEST_F(PlanTest, ATuningStoppedBeforeItTimedAnythingClaimsNothing) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.tune_memory = std::size_t{64} << 20;
+  Context context(options);
+  TuneOptions stopped;
+  stopped.cancelled = [] { return true; };
+  const TuneResult result =
+      tune(context, context.device("cpu"), forward_task(problem), 300, 1, stopped);
+  EXPECT_EQ(result.winner.evidence == Evidence::measured, result.winner.time.has_value());
+  EXPECT_EQ(parse_winner(to_text(result.winner)), result.winner);
+}
+
 TEST_F(PlanTest, EffortQuickTunesWhilePreparing) {
   if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
   options.effort = Effort::quick;

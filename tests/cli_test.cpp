@@ -1,0 +1,443 @@
+// The command as its users meet it: each verb's JSON document against docs/json.md, exit codes,
+// messages, and what a damaged cache or Ctrl-C does.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/cli_command.h"
+#include "tests/json_doc.h"
+
+namespace grkan {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kProblem = "p5q4-A-c32-g8-f32-last";
+
+void flip_byte_in_the_middle(const fs::path& path) {
+  std::string bytes = read_file(path);
+  ASSERT_FALSE(bytes.empty()) << path;
+  bytes[bytes.size() / 2] = char(bytes[bytes.size() / 2] ^ 0x20);
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Each null of a result has its reason.
+void expect_reasons(const Json& document) {
+  for (const Json& entry : document.at("results")) {
+    const Json why = entry.value("why", Json::object());
+    for (const auto& [name, value] : entry.items()) {
+      EXPECT_TRUE(!value.is_null() || why.contains(name)) << name << " is null without a why";
+    }
+  }
+}
+
+// One temporary folder; a cache with both directions of kProblem tuned at 200 rows is made once.
+class CliTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    std::string name = ::testing::TempDir() + "grkan_cli_XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder() = name;
+    // No driver, on every machine; and no settings of who runs the test.
+    setenv("GRKAN_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
+    unsetenv("GRKAN_LOG");
+    unsetenv("GRKAN_THREADS");
+    devices() = Command(folder() / "first").run({"devices", "--json"}).json();
+    if (!native()) return;
+    tune() = Command(folder() / "tuned")
+                 .run({"tune", kProblem, "--rows", "200", "--budget", "1s", "--json"});
+  }
+  static void TearDownTestSuite() { fs::remove_all(folder()); }
+
+  static fs::path& folder() {
+    static fs::path path;
+    return path;
+  }
+  static Json& devices() {
+    static Json document;
+    return document;
+  }
+  static Result& tune() {
+    static Result result;
+    return result;
+  }
+  // False on a processor below every target: it has the portable kernels alone.
+  static bool native() {
+    return !devices()["devices"][0]["architecture"].get<std::string>().empty();
+  }
+  static bool nvrtc() {
+    for (const Json& compiler : devices()["compilers"]) {
+      if (compiler["targets"] == "cuda") return !compiler["compiler"].is_null();
+    }
+    return false;
+  }
+  // A command with a cache of its own, empty or a copy of the tuned one.
+  static Command fresh() {
+    const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    return Command(folder() / name);
+  }
+  static Command tuned() {
+    Command command = fresh();
+    fs::copy(folder() / "tuned" / "cache", command.cache(), fs::copy_options::recursive);
+    return command;
+  }
+  // The paths of a kind of entry, whole.
+  static std::vector<fs::path> entries(Command& command, const std::string& kind) {
+    std::vector<fs::path> paths;
+    const Json document = command.run({"cache", "list", "--json"}).json();
+    for (const Json& entry : document["entries"]) {
+      if (entry["kind"] == kind) paths.push_back(command.cache() / entry["path"]);
+    }
+    return paths;
+  }
+};
+
+std::size_t count(const std::string& text, const std::string& word) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++n;
+  return n;
+}
+
+TEST_F(CliTest, DevicesDocument) {
+  Documented documented("devices");
+  documented.hold(devices());
+  documented.finish();
+  EXPECT_EQ(devices()["devices"][0]["name"], "cpu");
+}
+
+TEST_F(CliTest, EmitDocument) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = fresh();
+  Documented documented("emit");
+  for (const Words& more : {Words{}, Words{"-o", (folder() / "emitted").string()}}) {
+    Words words = {"emit", kProblem, "--stage", "asm", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result result = command.run(words);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    documented.hold(result.json());
+    EXPECT_EQ(result.json()["results"].size(), 2U);
+  }
+  documented.finish();
+}
+
+TEST_F(CliTest, EmitCudaStages) {
+  Command command = fresh();
+  const Result cuda = command.run({"emit", kProblem, "--arch", "sm_90"});
+  EXPECT_EQ(cuda.exit_code, 0) << cuda.err;
+  EXPECT_NE(cuda.out.find("__global__"), std::string::npos);
+  if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
+  const Result ptx = command.run({"emit", kProblem, "--arch", "sm_90", "--stage", "ptx"});
+  EXPECT_EQ(ptx.exit_code, 0) << ptx.err;
+  EXPECT_NE(ptx.out.find(".visible .entry"), std::string::npos);
+}
+
+TEST_F(CliTest, CompileDocument) {
+  Command command = fresh();
+  Documented documented("compile", true);
+  const Result result = command.run({"compile", kProblem, "--arch", "x86-64-v3", "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  documented.hold(result.json());
+  documented.finish();
+  expect_reasons(result.json());
+  if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
+  const Result both =
+      command.run({"compile", kProblem, "--arch", "sm_75,sm_90", "--rows", "1000", "--json"});
+  EXPECT_EQ(both.exit_code, 0) << both.err;
+  documented.hold(both.json());
+  expect_reasons(both.json());
+  EXPECT_EQ(both.json()["results"].size(), 4U);
+  const Json document = both.json();
+  for (const Json& entry : document["results"]) EXPECT_TRUE(entry["registers"].is_number());
+}
+
+TEST_F(CliTest, CheckDocument) {
+  Command command = fresh();
+  Documented documented("check", true);
+  for (const char* problem : {kProblem, "p3q2-N-c12-g3-f32-first"}) {
+    const Result result = command.run({"check", problem, "--rows", "100", "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    documented.hold(result.json());
+    expect_reasons(result.json());
+    EXPECT_EQ(result.json()["failed"], 0);
+  }
+  documented.finish();
+}
+
+TEST_F(CliTest, CheckRandom) {
+  const Words words = {"check", "--random", "20", "--seed", "3", "--json"};
+  const Result first = fresh().run(words);
+  EXPECT_EQ(first.exit_code, 0) << first.out;
+  const Json document = first.json();
+  Documented("check", true).hold(document);
+  EXPECT_EQ(document["seed"], 3);
+  EXPECT_EQ(document["passed"], 20);
+  EXPECT_EQ(document["results"].size(), 20U);
+  // The seed says it all.
+  EXPECT_EQ(fresh().run(words).out, first.out);
+}
+
+TEST_F(CliTest, TuneDocument) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  EXPECT_EQ(tune().exit_code, 0) << tune().err;
+  Documented documented("tune", true);
+  documented.hold(tune().json());
+  documented.finish();
+  expect_reasons(tune().json());
+  const Json document = tune().json();
+  for (const Json& entry : document["results"]) {
+    EXPECT_EQ(entry["evidence"], "measured");
+    EXPECT_TRUE(fs::exists(entry["cache_entry"].get<std::string>())) << entry["cache_entry"];
+    EXPECT_LE(entry["error"]["scaled"].get<double>(), 1);
+    EXPECT_EQ(entry["candidates"].size(), entry["search"]["looked_at"]);
+  }
+  Command command = fresh();
+  const Result instant =
+      command.run({"tune", kProblem, "--rows", "50..200", "--effort", "instant", "--json"});
+  EXPECT_EQ(instant.exit_code, 0) << instant.err;
+  documented.hold(instant.json());
+  expect_reasons(instant.json());
+  EXPECT_EQ(instant.json()["results"][0]["winner_rows"], Json({50, 200}));
+}
+
+TEST_F(CliTest, ExplainDocument) {
+  Command command = fresh();
+  Documented documented("explain", true);
+  for (const char* problem : {kProblem, "p3q2-N-c12-g3-f32-first"}) {
+    const Result result = command.run({"explain", problem, "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    documented.hold(result.json());
+    expect_reasons(result.json());
+  }
+  documented.finish();
+}
+
+TEST_F(CliTest, TheNextRunFindsTheWinner) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const Result result = command.run({"explain", kProblem, "--rows", "200", "--json"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.err, "");
+  const Json document = result.json();
+  Documented("explain", true).hold(document);
+  expect_reasons(document);
+  ASSERT_EQ(document["results"].size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Json& entry = document["results"][i];
+    EXPECT_EQ(entry["evidence"], "measured");
+    EXPECT_EQ(entry["cached"], true);
+    EXPECT_EQ(entry["schedule"], tune().json()["results"][i]["schedule"]);
+  }
+  // A second tuning begins with what the first has measured.
+  const Result again =
+      command.run({"tune", kProblem, "--rows", "200", "--budget", "0.2s", "--json"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_GT(again.json()["results"][0]["search"]["resumed"], 0);
+}
+
+TEST_F(CliTest, BenchDocument) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  Documented documented("bench", true);
+  const std::string schedule = tune().json()["results"][0]["default"]["schedule"];
+  const Result result = command.run({"bench", std::string("forward/") + kProblem, "--rows", "200",
+                                     "--rounds", "3", "--schedule", schedule, "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  documented.hold(result.json());
+  expect_reasons(result.json());
+  EXPECT_EQ(result.json()["results"][0]["candidates"].size(), 1U);
+  const Result both = command.run({"bench", kProblem, "--rows", "200", "--rounds", "3", "--json"});
+  EXPECT_EQ(both.exit_code, 0) << both.err;
+  documented.hold(both.json());
+  expect_reasons(both.json());
+  documented.finish();
+}
+
+TEST_F(CliTest, CacheDocuments) {
+  Command empty = fresh();
+  Documented list_fields("cache list");
+  EXPECT_EQ(empty.run({"cache", "list", "--json"}).exit_code, 0);
+  list_fields.hold(empty.run({"cache", "list", "--json"}).json());
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const Json list = command.run({"cache", "list", "--json"}).json();
+  list_fields.hold(list);
+  list_fields.finish();
+  Documented show_fields("cache show");
+  std::map<std::string, int> kinds;
+  for (const Json& entry : list["entries"]) {
+    ++kinds[entry["kind"]];
+    const Result shown = command.run({"cache", "show", entry["name"].get<std::string>(), "--json"});
+    EXPECT_EQ(shown.exit_code, 0) << shown.err;
+    show_fields.hold(shown.json());
+    EXPECT_EQ(shown.json()["entry"]["path"], entry["path"]);
+  }
+  show_fields.finish();
+  EXPECT_EQ(kinds["winner"], 2);
+  EXPECT_GE(kinds["binary"], 2);
+  EXPECT_GE(kinds["measurements"], 1);
+  const Result verified = command.run({"cache", "verify", "--json"});
+  EXPECT_EQ(verified.exit_code, 0);
+  Documented verify_fields("cache verify");
+  verify_fields.hold(verified.json());
+  EXPECT_EQ(verified.json()["winners"], 2);
+}
+
+TEST_F(CliTest, ADamagedCacheCostsAWarning) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const std::string forward = std::string("forward/") + kProblem;
+  const Words explain = {"explain", forward, "--rows", "200", "--json"};
+  const fs::path winner = command.run(explain).json()["results"][0]["cache_entry"];
+  flip_byte_in_the_middle(winner);
+  const Result without = command.run(explain);
+  EXPECT_EQ(without.exit_code, 0) << without.err;
+  EXPECT_EQ(count(without.err, "warn"), 1U) << without.err;
+  EXPECT_EQ(without.json()["results"][0]["evidence"], "default");
+
+  for (const fs::path& path : entries(command, "binary")) flip_byte_in_the_middle(path);
+  const Result verified = command.run({"cache", "verify", "--json"});
+  EXPECT_EQ(verified.exit_code, 1);
+  Documented fields("cache verify");
+  fields.hold(verified.json());
+  fields.finish();
+  EXPECT_GE(verified.json()["defects"].size(), 3U);
+  EXPECT_EQ(verified.json()["failure"]["status"], "io_error");
+
+  const std::string schedule = tune().json()["results"][0]["schedule"];
+  const Words check = {"check", forward, "--rows", "10", "--schedule", schedule, "--json"};
+  const Result checked = command.run(check);
+  EXPECT_EQ(checked.exit_code, 0) << checked.err;
+  EXPECT_EQ(count(checked.err, "warn"), 1U) << checked.err;
+  EXPECT_EQ(checked.json()["failed"], 0);
+  // The store after the miss has replaced the binary.
+  EXPECT_EQ(command.run(check).err, "");
+}
+
+TEST_F(CliTest, InterruptedTuningKeepsWhatItMeasured) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = fresh();
+  const std::string forward = std::string("forward/") + kProblem;
+  command.start(
+      {"tune", forward, "--rows", "200", "--effort", "exhaustive", "--budget", "60s", "--json"});
+  const auto measured = [&] {
+    const fs::path logs = command.cache() / "measurements";
+    if (!fs::exists(logs)) return false;
+    for (const auto& file : fs::directory_iterator(logs)) {
+      if (file.file_size() > 0) return true;
+    }
+    return false;
+  };
+  const auto begin = Clock::now();
+  while (!measured() && Clock::now() - begin < std::chrono::seconds(20)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ASSERT_TRUE(measured());
+  const auto pressed = Clock::now();
+  command.interrupt();
+  const Result result = command.wait();
+  EXPECT_LT(Clock::now() - pressed, std::chrono::seconds(5));
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  Documented("tune", true).hold(result.json());
+  EXPECT_EQ(result.json()["failure"]["status"], "interrupted");
+  ASSERT_EQ(result.json()["results"].size(), 1U);
+  EXPECT_EQ(result.json()["results"][0]["search"]["cancelled"], true);
+  const std::int64_t looked_at = result.json()["results"][0]["search"]["looked_at"];
+  EXPECT_GT(looked_at, 0);
+  EXPECT_EQ(command.run({"cache", "verify"}).exit_code, 0);
+  const Result next = command.run({"tune", forward, "--rows", "200", "--budget", "0.2s", "--json"});
+  EXPECT_EQ(next.exit_code, 0) << next.err;
+  EXPECT_EQ(next.json()["results"][0]["search"]["resumed"], looked_at);
+}
+
+struct Call {
+  Words words;
+  int exit_code;
+  Words parts;  // of the message
+};
+
+TEST_F(CliTest, WrongCallsSayWhatIsWrong) {
+  const std::string p = kProblem;
+  const std::vector<Call> calls = {
+      {{}, 2, {"no verb was named", "devices, emit, compile"}},
+      {{"frobnicate"}, 2, {"unknown verb 'frobnicate'", "devices, emit, compile"}},
+      {{"check", p, "--frob"}, 2, {"--frob", "grkan check --help"}},
+      {{"check", "--channels", "abc"}, 2, {"--channels", "abc"}},
+      {{"check"}, 2, {"no problem was named", "--channels"}},
+      {{"check", "--channels", "255", "--groups", "8"},
+       2,
+       {"channels 255 is not a multiple", "groups 8", "248 or 256", "5 groups"}},
+      {{"check", "--channels", "-8"}, 2, {"channels -8 is out of range", "1 to"}},
+      {{"check", "p5q4-A-c32"}, 2, {"p5q4-A-c32"}},
+      {{"check", p, "--schedule", "zzz"}, 2, {"schedule 'zzz'", "v8_u1_r4"}},
+      {{"check", p, "--rows", "-5"}, 2, {"rows '-5'", "expected a number"}},
+      {{"check", p, "--rows", "99999999999999999"}, 1, {"rows"}},
+      {{"check", p, "--rows", "1..5"}, 2, {"rows 1..5 is a range", "one number"}},
+      {{"bench", p, "--rows", "1..5"}, 2, {"rows 1..5 is a range", "one number"}},
+      {{"explain", p, "--rows", "1..5"}, 2, {"rows 1..5 is a range", "one number"}},
+      {{"check", p, "--threads", "-3"}, 2, {"threads -3 is out of range"}},
+      {{"check", "--random", "-4"}, 2, {"random -4 is negative"}},
+      {{"check", p, "--device", "gpu"}, 2, {"unknown device 'gpu'", "cpu, cuda:0"}},
+      {{"check", p, "--device", "cuda:0"},
+       1,
+       {"/nowhere/libcuda.so.1", "can't be opened", "GRKAN_CUDA_DRIVER"}},
+      {{"check", p, "--direction", "up"}, 2, {"unknown direction 'up'", "forward, backward"}},
+      {{"explain", p, "--inner", "0"}, 2, {"inner 0 is not positive"}},
+      {{"explain", p, "--determinism", "some"}, 2, {"unknown determinism 'some'", "run_to_run"}},
+      {{"bench", p, "--rounds", "-1"}, 2, {"rounds -1 are too few", "3 or more"}},
+      {{"tune", p, "--rows", "0"}, 2, {"rows 0 can't be tuned at", "1 or more"}},
+      {{"tune", p, "--budget", "-3s"}, 2, {"budget '-3s' is no time", "60s or 2m"}},
+      {{"tune", p, "--effort", "much"}, 2, {"unknown effort 'much'", "quick"}},
+      {{"emit", p, "--arch", "sm_1x"}, 2, {"unknown target 'sm_1x'", "sm_90"}},
+      {{"emit", p, "--arch", "sm_80,sm_90"}, 2, {"one target", "--arch names 2"}},
+      {{"emit", p, "--arch", "x86-64-v3", "--stage", "ptx"}, 2, {"unknown stage 'ptx'", "asm"}},
+      {{"emit", p, "--arch", "x86-64-v3", "-o", "/dev/null/x"}, 1, {"can't write", "-o"}},
+      {{"compile", p, "--arch", ","}, 2, {"empty part"}},
+      {{"cache"}, 2, {"grkan cache --help"}},
+      {{"cache", "show", "ffff"}, 2, {"no entry 'ffff'", "grkan cache list"}},
+  };
+  Command command = fresh();
+  for (const Call& call : calls) {
+    SCOPED_TRACE(::testing::PrintToString(call.words));
+    const Result text = command.run(call.words);
+    EXPECT_EQ(text.exit_code, call.exit_code);
+    EXPECT_EQ(text.out, "");
+    EXPECT_TRUE(text.err.starts_with("grkan: ")) << text.err;
+    for (const std::string& part : call.parts) {
+      EXPECT_NE(text.err.find(part), std::string::npos) << text.err;
+    }
+    Words words = call.words;
+    words.emplace_back("--json");
+    if (words.size() == 1) continue;  // an option alone names no verb
+    const Result json = command.run(words);
+    EXPECT_EQ(json.exit_code, call.exit_code);
+    const Json document = json.json();
+    ASSERT_TRUE(document.contains("failure")) << json.out;
+    EXPECT_EQ(document.size(), 3U) << json.out;
+    EXPECT_EQ(document["schema"], 1);
+    EXPECT_EQ(document["failure"]["status"] == "invalid_argument", call.exit_code == 2);
+    EXPECT_EQ("grkan: " + document["failure"]["message"].get<std::string>() + "\n", json.err);
+  }
+}
+
+TEST_F(CliTest, HelpAndVersionAreNoFailures) {
+  Command command = fresh();
+  EXPECT_EQ(command.run({"--version"}).exit_code, 0);
+  EXPECT_TRUE(command.run({"--version"}).out.starts_with("grkan "));
+  for (const char* verb :
+       {"devices", "emit", "compile", "check", "tune", "bench", "explain", "cache"}) {
+    const Result help = command.run({verb, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << verb;
+    EXPECT_NE(help.out.find("--json"), std::string::npos) << verb;
+  }
+}
+
+}  // namespace
+}  // namespace grkan
