@@ -4,8 +4,8 @@
 
 #include <cstring>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "codegen/compiler.h"

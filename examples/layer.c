@@ -31,13 +31,30 @@ int main(void) {
   const size_t bytes = forward_bytes > backward_bytes ? forward_bytes : backward_bytes;
   void* workspace = aligned_alloc(64, bytes / 64 * 64 + 64);
 
-  check(grkan_forward(plan, &(grkan_forward_args){
-      .size = sizeof(grkan_forward_args), .rows = ROWS, .x = x, .x_stride = CHANNELS, .y = y,
-      .y_stride = CHANNELS, .a = a, .b = b, .workspace = workspace, .workspace_size = bytes}));
-  check(grkan_backward(plan, &(grkan_backward_args){
-      .size = sizeof(grkan_backward_args), .rows = ROWS, .x = x, .x_stride = CHANNELS, .dy = dy,
-      .dy_stride = CHANNELS, .dx = dx, .dx_stride = CHANNELS, .a = a, .b = b, .da = da, .db = db,
-      .workspace = workspace, .workspace_size = bytes}));
+  check(grkan_forward(plan, &(grkan_forward_args){.size = sizeof(grkan_forward_args),
+                                                  .rows = ROWS,
+                                                  .x = x,
+                                                  .x_stride = CHANNELS,
+                                                  .y = y,
+                                                  .y_stride = CHANNELS,
+                                                  .a = a,
+                                                  .b = b,
+                                                  .workspace = workspace,
+                                                  .workspace_size = bytes}));
+  check(grkan_backward(plan, &(grkan_backward_args){.size = sizeof(grkan_backward_args),
+                                                    .rows = ROWS,
+                                                    .x = x,
+                                                    .x_stride = CHANNELS,
+                                                    .dy = dy,
+                                                    .dy_stride = CHANNELS,
+                                                    .dx = dx,
+                                                    .dx_stride = CHANNELS,
+                                                    .a = a,
+                                                    .b = b,
+                                                    .da = da,
+                                                    .db = db,
+                                                    .workspace = workspace,
+                                                    .workspace_size = bytes}));
   printf("x %g: y %g, dx %g; da[0][1] %g, db[0][0] %g\n", x[0], y[0], dx[0], da[1], db[0]);
 
   free(workspace);

@@ -1,7 +1,8 @@
 /* grkan.h: generated, tuned kernels for the activation of a GR-KAN layer (the Kolmogorov-Arnold
  * Transformer's group-rational function), forward and backward, on CPUs and CUDA devices.
  *
- *     y = P(x) / Q(x),   P(x) = a0 + a1 x + ... + am x^m,   one P and one Q for each group of channels
+ *     y = P(x) / Q(x),   P(x) = a0 + a1 x + ... + am x^m,   one P and one Q for each group of
+ * channels
  *
  *     variant A: Q = 1 + sum |b_i| |x|^i        (every published KAT kernel)
  *     variant B: Q = 1 + |sum b_i x^i|, i >= 1  (the KAT paper's formula)
@@ -26,8 +27,8 @@
  *     and what to do. A function that fails has written nothing through its output arguments, and
  *     no tensor.
  *   - Every struct begins with its size in bytes; set it to sizeof. What a struct leaves zero takes
- *     its default. A size below the first version's, an unknown value of an enumeration, or non-zero
- *     bytes past what this library knows are errors: nothing is ever ignored silently.
+ *     its default. A size below the first version's, an unknown value of an enumeration, or
+ * non-zero bytes past what this library knows are errors: nothing is ever ignored silently.
  *   - Enumerations travel as int32_t.
  *   - Any thread may call any function. A context, and a plan, may be used by several threads at
  *     once (each concurrent call with a workspace of its own); destroying is for one thread, after
@@ -113,8 +114,8 @@ typedef struct grkan_problem {
   int32_t variant;            /* GRKAN_VARIANT_ */
   int32_t layout;             /* GRKAN_CHANNELS_ */
   int32_t x_type;             /* type of x and dx */
-  int32_t y_type;             /* type of y and dy: 0 for x_type; f32 goes with f16 or bf16 either way */
-  int64_t channels;           /* 1 to 2^30 */
+  int32_t y_type;   /* type of y and dy: 0 for x_type; f32 goes with f16 or bf16 either way */
+  int64_t channels; /* 1 to 2^30 */
   int64_t numerator_groups;   /* divides channels; 1: shared by all, channels: one a channel */
   int64_t denominator_groups; /* divides channels */
 } grkan_problem;
@@ -134,11 +135,11 @@ GRKAN_API grkan_status grkan_problem_print(const grkan_problem* problem, grkan_t
 
 /* What may be spent on a plan whose kernel was never tuned on this device. */
 enum {
-  GRKAN_EFFORT_DEFAULT = 0,   /* instant */
-  GRKAN_EFFORT_NONE = 1,      /* the default schedule, compiled */
-  GRKAN_EFFORT_INSTANT = 2,   /* the best predicted schedule; the default one without a prediction */
-  GRKAN_EFFORT_QUICK = 3,     /* tune in grkan_plan_prepare, seconds a size */
-  GRKAN_EFFORT_THOROUGH = 4,  /* minutes */
+  GRKAN_EFFORT_DEFAULT = 0,  /* instant */
+  GRKAN_EFFORT_NONE = 1,     /* the default schedule, compiled */
+  GRKAN_EFFORT_INSTANT = 2,  /* the best predicted schedule; the default one without a prediction */
+  GRKAN_EFFORT_QUICK = 3,    /* tune in grkan_plan_prepare, seconds a size */
+  GRKAN_EFFORT_THOROUGH = 4, /* minutes */
   GRKAN_EFFORT_EXHAUSTIVE = 5 /* every schedule of the space */
 };
 
@@ -232,9 +233,10 @@ GRKAN_API grkan_status grkan_plan_destroy(grkan_plan* plan);
 
 /* Finds, compiles where the cache does not have them, and loads the kernels for every size with
  * rows in [rows_lo, rows_hi] and inner in [inner_lo, inner_hi] (1 and 1 for channels-last); with
- * effort quick and above, tunes what was never tuned. After it, calls with such sizes compile, load,
- * allocate and read nothing: they are safe in CUDA graph capture. May be called again for other
- * ranges. A call with a size that was not prepared prepares itself at first use, without tuning. */
+ * effort quick and above, tunes what was never tuned. After it, calls with such sizes compile,
+ * load, allocate and read nothing: they are safe in CUDA graph capture. May be called again for
+ * other ranges. A call with a size that was not prepared prepares itself at first use, without
+ * tuning. */
 GRKAN_API grkan_status grkan_plan_prepare(grkan_plan* plan, int64_t rows_lo, int64_t rows_hi,
                                           int64_t inner_lo, int64_t inner_hi);
 
@@ -247,21 +249,21 @@ GRKAN_API grkan_status grkan_plan_workspace_size(const grkan_plan* plan, int32_t
 /* Arguments of a call. Pointers are to the plan's device (host memory for "cpu").
  *
  * Strides, in elements: channels-last: from one row to the next, at least channels. channels-first:
- * from one batch entry to the next, at least channels * inner. What is inside is dense. A stride may
- * be anything when rows <= 1.
- * Alignment: each pointer to its element's size; to 64 bytes is fastest.
- * Aliasing: y may be x (and dx may be dy) where the types and strides are equal: then the operation
- * is in place. Any other overlap of an output with an input, another output or the workspace is an
- * error. x and dy, a and b may overlap as they like.
- * Null: with rows or inner 0, x, y, dx and dy may be NULL. So may a and b then, and b and db
- * always when the denominator has no coefficients. A gradient that the plan does not compute must be NULL.
- * Workspace: any contents, aligned to 64 bytes; one for each concurrent call. A smaller one than
- * grkan_plan_workspace_size is an error.
- * Stream: a CUstream, in which everything is queued; NULL is the legacy default stream. Nothing is
- * synchronised, and errors of running kernels are the caller's to see. NULL on a CPU plan.
+ * from one batch entry to the next, at least channels * inner. What is inside is dense. A stride
+ * may be anything when rows <= 1. Alignment: each pointer to its element's size; to 64 bytes is
+ * fastest. Aliasing: y may be x (and dx may be dy) where the types and strides are equal: then the
+ * operation is in place. Any other overlap of an output with an input, another output or the
+ * workspace is an error. x and dy, a and b may overlap as they like. Null: with rows or inner 0, x,
+ * y, dx and dy may be NULL. So may a and b then, and b and db always when the denominator has no
+ * coefficients. A gradient that the plan does not compute must be NULL. Workspace: any contents,
+ * aligned to 64 bytes; one for each concurrent call. A smaller one than grkan_plan_workspace_size
+ * is an error. Stream: a CUstream, in which everything is queued; NULL is the legacy default
+ * stream. Nothing is synchronised, and errors of running kernels are the caller's to see. NULL on a
+ * CPU plan.
  *
  * Numbers: a NaN or infinity in an element of x (or dy) affects that element of y (or dx), and the
- * sums of its group, and nothing else. sign(x) is its sign bit's; sign(b) of variant A is +1 at 0. */
+ * sums of its group, and nothing else. sign(x) is its sign bit's; sign(b) of variant A is +1 at 0.
+ */
 typedef struct grkan_forward_args {
   size_t size; /* sizeof(grkan_forward_args) */
   int64_t rows;
