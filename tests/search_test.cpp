@@ -403,7 +403,7 @@ TEST(Strategy, DescentFindsTheBottomOfAValley) {
   const auto cost = [](std::size_t i) {
     const double x = double(i % 10);
     const double y = double(i / 10 % 10);
-    const double z = double(i / 100);
+    const double z = double(i / 100 % 10);
     return 1 + (x - 7) * (x - 7) + 2 * (y - 3) * (y - 3) + (z - 5) * (z - 5);
   };
   const auto lines = [](std::size_t i) {
