@@ -169,12 +169,22 @@ CpuColumns::Values CpuColumns::fused(const ColumnFunction& function, Value first
 
 CpuColumns::Row CpuColumns::row_pointers(Value row) {
   const Value index = ops_.add(block_.begin, row, "row_index");
-  const auto at = [&](Value base, Type type, Value stride, const char* name) {
-    return base ? ops_.address(base, type, ops_.mul(index, stride, name), name) : Value();
+  const auto at = [&](Value base, Type type, Value stride, const char* name, int ahead = 0) {
+    if (!base) return Value();
+    const Value first = ops_.add(index, ops_.integer(ahead), name);
+    return ops_.address(base, type, ops_.mul(first, stride, name), name);
   };
-  return {at(tensors_.x, problem_.x_type, tensors_.x_stride, "x_row"),
-          at(tensors_.dy, problem_.y_type, tensors_.dy_stride, "dy_row"),
-          at(tensors_.out, out_type_, tensors_.out_stride, "out_row")};
+  Row pointers = {at(tensors_.x, problem_.x_type, tensors_.x_stride, "x_row"),
+                  at(tensors_.dy, problem_.y_type, tensors_.dy_stride, "dy_row"),
+                  at(tensors_.out, out_type_, tensors_.out_stride, "out_row"),
+                  {},
+                  {}};
+  // What lies past the last row is never read: a request has no fault.
+  if (const int ahead = schedule_.prefetch * schedule_.rows; ahead > 0) {
+    pointers.x_ahead = at(tensors_.x, problem_.x_type, tensors_.x_stride, "x_ahead", ahead);
+    pointers.dy_ahead = at(tensors_.dy, problem_.y_type, tensors_.dy_stride, "dy_ahead", ahead);
+  }
+  return pointers;
 }
 
 // Walks `count` columns, `unroll` vectors a step, then one at a time. The body gets the offsets of
@@ -204,16 +214,17 @@ std::vector<CpuColumns::Element> CpuColumns::load(const Row& row, int width, Val
                                                   const Values& offsets) {
   constexpr std::int64_t kLine = 64;
   std::vector<Element> elements;
-  for (const Value offset : offsets) {
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
     Element e;
-    e.at = ops_.add(first, offset, "column");
-    const auto element = [&](Value base, Type type, const char* name) {
-      const Value at = ops_.address(base, type, e.at, name);
-      if (schedule_.prefetch > 0) ops_.prefetch(at, schedule_.prefetch * kLine);
-      return ops_.load(at, type, width, name);
+    e.at = ops_.add(first, offsets[i], "column");
+    const auto element = [&](Value base, Value ahead, Type type, const char* name) {
+      // Of the vectors of a step that lie in one line, the first requests it.
+      const auto bytes = std::int64_t(i) * width * std::int64_t(size_of(type));
+      if (ahead && bytes % kLine == 0) ops_.prefetch(ops_.address(ahead, type, e.at, "ahead"));
+      return ops_.load(ops_.address(base, type, e.at, name), type, width, name);
     };
-    e.x = element(row.x, problem_.x_type, "x");
-    if (task_.backward()) e.dy = element(row.dy, problem_.y_type, "dy");
+    e.x = element(row.x, row.x_ahead, problem_.x_type, "x");
+    if (task_.backward()) e.dy = element(row.dy, row.dy_ahead, problem_.y_type, "dy");
     elements.push_back(e);
   }
   return elements;

@@ -69,6 +69,7 @@ class CpuColumns {
   };
   struct Row {
     Value x, dy, out;
+    Value x_ahead, dy_ahead;  // the rows to request; null where the schedule asks for none
   };
 
   void elements(const ColumnFunction& function, Value first, Value count);

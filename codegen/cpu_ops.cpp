@@ -172,14 +172,11 @@ Value CpuOps::load(Value address, Type type, int width, std::string_view name) {
   return {};
 }
 
-void CpuOps::prefetch(Value base, std::int64_t bytes) {
-  const Value at = llvmir::GEPOp::create(
-      builder_, location("ahead"), llvmir::LLVMPointerType::get(builder_.getContext()),
-      builder_.getI8Type(), base, llvm::ArrayRef<llvmir::GEPArg>{std::int32_t(bytes)});
+void CpuOps::prefetch(Value address) {
   constexpr std::uint32_t kRead = 0;
   constexpr std::uint32_t kKeep = 3;  // in all levels
   constexpr std::uint32_t kData = 1;
-  llvmir::Prefetch::create(builder_, location("ahead"), at, kRead, kKeep, kData);
+  llvmir::Prefetch::create(builder_, location("ahead"), address, kRead, kKeep, kData);
 }
 
 void CpuOps::store(Value value, Value address, Type type, int width, unsigned alignment,

@@ -57,8 +57,8 @@ class CpuOps {
   void store(mlir::Value value, mlir::Value address, Type type, int width, unsigned alignment,
              bool nontemporal);
 
-  // Asks for the cache line that holds base + bytes; never faults.
-  void prefetch(mlir::Value base, std::int64_t bytes);
+  // Asks for the cache line that holds the address; never faults.
+  void prefetch(mlir::Value address);
 
   // [0] += value; for f64, compensated: [0] + [1] += value. The sums are double[2][lanes].
   void add_to_sums(mlir::Value value, mlir::Value sums, Type type, int width, int lanes);

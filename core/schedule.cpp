@@ -25,10 +25,10 @@ constexpr double kLastLevelCache = 32.0 * 1024 * 1024;
 constexpr std::array kOneTwo = {1, 2};
 constexpr std::array kVector = {1, 4, 8, 16};
 constexpr std::array kUnroll = {1, 2, 4};
-constexpr std::array kBlockRows = {1, 2, 4, 8, 16, 32};
-constexpr std::array kCpuRun = {32, 64};
-constexpr std::array kPrefetch = {0, 8, 16, 32};
-constexpr std::array kSlice = {64, 128, 256, 512};
+constexpr std::array kBlockRows = {1, 2, 4, 8, 16};
+constexpr std::array kCpuRun = {32, 64, 128};
+constexpr std::array kPrefetch = {0, 1, 2, 4};
+constexpr std::array kSlice = {64, 256};
 constexpr std::array kColumns = {1, 2, 4, 8};
 constexpr std::array kInFlight = {1, 2, 4};
 constexpr std::array kTileColumns = {6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192};
@@ -171,12 +171,13 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
   if (s.stores == CpuSchedule::nontemporal && !writes) {
     return "nt stores do not apply where no tensor is written";
   }
-  if (s.prefetch < 0 || s.prefetch > 1024) {
-    return fmt::format("prefetch {} is not in 0 to 1024", s.prefetch);
+  if (s.prefetch < 0 || s.prefetch > 64) {
+    return fmt::format("prefetch {} is not in 0 to 64", s.prefetch);
   }
   if (determinism == Determinism::gpu_to_gpu) {
     CpuSchedule fixed = gpu_to_gpu_schedule(task);
     fixed.stores = s.stores;
+    fixed.prefetch = s.prefetch;
     if (s != fixed) return "gpu_to_gpu fixes the schedule to " + to_string(Schedule(fixed));
   }
   return {};
@@ -253,12 +254,22 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   const bool writes = !task.backward() || task.gradients.dx;
   const Type out = task.backward() ? p.x_type : p.y_type;
   const double bytes = double(rows) * double(inner) * double(p.channels) * double(size_of(out));
-  s.stores = writes && bytes > kLastLevelCache ? CpuSchedule::nontemporal : CpuSchedule::cached;
+  const bool large = bytes > kLastLevelCache;
+  s.stores = writes && large ? CpuSchedule::nontemporal : CpuSchedule::cached;
   if (determinism == Determinism::gpu_to_gpu) return s;
   s.vector = target.vector_bits() / 8 / int(size_of(p.math_type()));
-  // A row at a time reads memory in order; narrow segments need more to share coefficients.
+  // A row at a time reads memory in order; narrow segments need more rows to share coefficients,
+  // and sums more terms in a run than a segment's width gives. Measured: bench/RESULTS.md.
+  const std::int64_t width = p.segment_width() * inner;
   constexpr std::int64_t kWide = 64;
-  if (p.segment_width() * inner >= kWide) s.rows = 1;
+  constexpr std::int64_t kWideSums = 512;
+  if (width >= kWide && task.sums()) {
+    s.run = 128;
+    s.slice_rows = 64;
+    s.rows = width < kWideSums ? 8 : 1;
+  } else if (width >= kWide) {
+    s.rows = 1;
+  }
   if (p.layout == Layout::channels_last && p.segment_width() % s.vector != 0 &&
       p.segment_width() / 4 < s.vector) {
     s.coefficients = CpuSchedule::expanded;
@@ -266,6 +277,7 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
     // Lines are finished in many visits: stores past the cache would send them in pieces.
     if (task.sums()) s.stores = CpuSchedule::cached;
   }
+  if (large && p.layout == Layout::channels_last) s.prefetch = 1;
   return s;
 }
 

@@ -39,7 +39,7 @@ struct CpuSchedule {
   int run = 0;          // backward: terms that one f32 sum takes before it is added into double
   int backward = 0;     // split: w and v go through an L1 scratch to a second loop; or fused
   int stores = cached;  // of y or dx
-  int prefetch = 0;     // cache lines ahead of a load that the row is requested; 0: not at all
+  int prefetch = 0;  // blocks of rows ahead of a load that the same columns are requested; 0: none
   // launched with
   int slice_rows = 256;  // rows of a slice: what one thread takes, and one partial sum covers
 

@@ -76,7 +76,15 @@ TEST(Space, FewRowsNeedFewSlices) {
 TEST(Space, GpuToGpuLeavesTheFixedSchedule) {
   const Space space = space_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last", "x86-64-v3", kRows, 1,
                                Determinism::gpu_to_gpu);
-  EXPECT_LE(space.schedules.size(), 2U);  // stores are free
+  // What moves memory is free, what rounds is not.
+  EXPECT_GT(space.schedules.size(), 1U);
+  for (const Schedule& schedule : space.schedules) {
+    CpuSchedule same = std::get<CpuSchedule>(schedule);
+    const CpuSchedule& first = std::get<CpuSchedule>(space.schedules.front());
+    same.stores = first.stores;
+    same.prefetch = first.prefetch;
+    EXPECT_EQ(same, first) << to_string(schedule);
+  }
 }
 
 TEST(Space, NeighboursDifferInOneParameter) {

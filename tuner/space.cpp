@@ -54,7 +54,8 @@ std::string why_pointless(const CpuSchedule& s, const CpuSchedule& standard, con
     if (s.vector > 1 && std::int64_t(s.vector) * s.unroll > width) {
       return "vectors of one step are wider than a segment";
     }
-    if (2 * s.vector < lanes && width >= lanes) return "vectors are under half a register";
+    if (s.vector < lanes && width % lanes == 0) return "vectors are under a register";
+    if (s.vector > lanes) return "vectors are over a register: unrolling does the same";
   } else {
     if (s.vector > p.channels) return "vectors are wider than all channels";
     if (s.vector < lanes && p.channels >= lanes) return "expanded vectors are under a register";
