@@ -32,16 +32,6 @@ std::size_t write_some(int file, std::string_view bytes) {
   return written;
 }
 
-nlohmann::json write(const DeviceDescription& d) {
-  return {{"kind", d.kind},
-          {"architecture", d.architecture},
-          {"name", d.name},
-          {"features", d.features},
-          {"units", d.units},
-          {"memory_bytes", d.memory_bytes},
-          {"cache_bytes", d.cache_bytes}};
-}
-
 // False when the line was not taken on the device, or doesn't tell.
 bool taken_on(const nlohmann::json& line, const DeviceDescription& device) {
   const auto found = line.find("device");
@@ -146,7 +136,7 @@ void MeasurementLog::sync_locked() {
 std::string stamp_measurement(std::string_view line, const DeviceDescription& device) {
   nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) return {};
-  json["device"] = write(device);
+  json["device"] = device_json(device);
   json["date"] = utc_now();
   json["grkan"] = kVersion;
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -92,16 +92,6 @@ std::optional<TimeNs> read_time(const Fields& fields, const char* key) {
                 .samples = time.integer("samples")};
 }
 
-Json write(const DeviceDescription& d) {
-  return {{"kind", d.kind},
-          {"architecture", d.architecture},
-          {"name", d.name},
-          {"features", d.features},
-          {"units", d.units},
-          {"memory_bytes", d.memory_bytes},
-          {"cache_bytes", d.cache_bytes}};
-}
-
 DeviceDescription read_device(const Fields& fields) {
   DeviceDescription d{.kind = fields.text("kind"),
                       .architecture = fields.text("architecture"),
@@ -218,13 +208,6 @@ Winner read_winner(const Fields& fields) {
 
 }  // namespace
 
-bool same_device(const DeviceDescription& a, const DeviceDescription& b) {
-  if (a.kind != b.kind || a.architecture != b.architecture || a.units != b.units) return false;
-  if (a.kind == "cpu") return a.name == b.name && a.features == b.features;
-  const auto [small, large] = std::minmax(a.memory_bytes, b.memory_bytes);
-  return double(small) >= 0.9 * double(large);
-}
-
 std::string_view to_string(Evidence evidence) {
   switch (evidence) {
     case Evidence::measured:
@@ -242,7 +225,7 @@ std::string to_text(const Winner& w) {
   Json json = {
       {"schema", kWinnerSchema},
       {"task", to_string(w.task)},
-      {"device", write(w.device)},
+      {"device", device_json(w.device)},
       {"determinism", to_string(w.determinism)},
       {"rows", write(w.rows, w.tuned_rows)},
       {"inner", write(w.inner, w.tuned_inner)},

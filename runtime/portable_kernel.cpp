@@ -20,11 +20,11 @@ template <class T>
 ValueAndSlope<T> horner(const T* coefficients, int terms, int first, T x) {
   ValueAndSlope<T> p;
   for (int i = terms - 1; i >= 0; --i) {
-    p.slope = p.slope * x + p.value;
-    p.value = p.value * x + coefficients[i];
+    p.slope = std::fma(p.slope, x, p.value);
+    p.value = std::fma(p.value, x, coefficients[i]);
   }
   if (first == 1) {  // B = x * (b1 + b2 x + ...)
-    p.slope = p.slope * x + p.value;
+    p.slope = std::fma(p.slope, x, p.value);
     p.value = p.value * x;
   }
   return p;
@@ -102,7 +102,7 @@ class Portable {
     const T w = dy / d.q;
     const T v = -w * (p.value / d.q);
     if (task_.gradients.dx) {
-      store_element(problem_.x_type, call_.out, out, double(w * p.slope + v * d.slope));
+      store_element(problem_.x_type, call_.out, out, double(std::fma(w, p.slope, v * d.slope)));
     }
     if (task_.gradients.da) sums = add_powers(sums, problem_.numerator_terms(), w, T(1), x);
     if (task_.gradients.db) {

@@ -1,0 +1,25 @@
+#include "cache/device_description.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace grkan {
+
+bool same_device(const DeviceDescription& a, const DeviceDescription& b) {
+  if (a.kind != b.kind || a.architecture != b.architecture || a.units != b.units) return false;
+  if (a.kind == "cpu") return a.name == b.name && a.features == b.features;
+  const auto [small, large] = std::minmax(a.memory_bytes, b.memory_bytes);
+  return double(small) >= 0.9 * double(large);
+}
+
+nlohmann::ordered_json device_json(const DeviceDescription& d) {
+  return {{"kind", d.kind},
+          {"architecture", d.architecture},
+          {"name", d.name},
+          {"features", d.features},
+          {"units", d.units},
+          {"memory_bytes", d.memory_bytes},
+          {"cache_bytes", d.cache_bytes}};
+}
+
+}  // namespace grkan
