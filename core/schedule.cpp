@@ -26,7 +26,7 @@ constexpr std::array kOneTwo = {1, 2};
 constexpr std::array kVector = {1, 4, 8, 16};
 constexpr std::array kUnroll = {1, 2, 4};
 constexpr std::array kBlockRows = {1, 2, 4, 8, 16};
-constexpr std::array kCpuRun = {32, 64, 128};
+constexpr std::array kCpuRun = {32, 64};
 constexpr std::array kPrefetch = {0, 1, 2, 4};
 constexpr std::array kSlice = {64, 256};
 constexpr std::array kColumns = {1, 2, 4, 8};
@@ -264,7 +264,6 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   constexpr std::int64_t kWide = 64;
   constexpr std::int64_t kWideSums = 512;
   if (width >= kWide && task.sums()) {
-    s.run = 128;
     s.slice_rows = 64;
     s.rows = width < kWideSums ? 8 : 1;
   } else if (width >= kWide) {
