@@ -211,6 +211,10 @@ std::string read_private_folder(
   return names.why;
 }
 
+namespace {
+
+// Makes root/path and what is missing above it, for this user only (0700). Returns the reason when
+// it can't, else "".
 std::string make_private_folder(const std::string& root, const std::string& path) {
   const std::string full = path.empty() ? root : root + "/" + path;
   for (std::size_t end = full.find('/', 1);; end = full.find('/', end + 1)) {
@@ -227,21 +231,31 @@ std::string make_private_folder(const std::string& root, const std::string& path
   }
 }
 
+// As open_folder, made when it is missing.
+Opened open_or_make_folder(const std::string& root, const std::string& path) {
+  Opened at = open_folder(root, path);
+  if (!at.absent) return at;
+  std::string why = make_private_folder(root, path);
+  at = open_folder(root, path);
+  if (at.absent) at.why = why.empty() ? root + "/" + path + " vanished" : why;
+  return at;
+}
+}  // namespace
+
+int create_private_file(const std::string& root, const std::string& path) {
+  const auto [folder, name] = split(path);
+  const Opened at = open_or_make_folder(root, folder);
+  if (!at.why.empty()) return -1;
+  return ::openat(at.descriptor.get(), name.c_str(),
+                  O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 std::string write_private_file(const std::string& root, const std::string& path,
                                std::string_view bytes) {
   const auto [folder, name] = split(path);
-  const auto open_made = [&](const std::string& made) {
-    Opened at = open_folder(root, made);
-    if (at.absent) {
-      std::string why = make_private_folder(root, made);
-      at = open_folder(root, made);
-      if (at.absent) at.why = why.empty() ? root + "/" + made + " vanished" : why;
-    }
-    return at;
-  };
-  const Opened from = open_made("tmp");
+  const Opened from = open_or_make_folder(root, "tmp");
   if (!from.why.empty()) return from.why;
-  const Opened to = open_made(folder);
+  const Opened to = open_or_make_folder(root, folder);
   if (!to.why.empty()) return to.why;
 
   const std::string aside = unique_name();

@@ -42,9 +42,9 @@ std::string read_private_folder(
 std::string write_private_file(const std::string& root, const std::string& path,
                                std::string_view bytes);
 
-// Makes root/path and what is missing above it, for this user only (0700). Returns the reason when
-// it can't, else "".
-std::string make_private_folder(const std::string& root, const std::string& path);
+// Creates root/path to append to (0600), in a folder held to the rules of reading; the folders are
+// made when they are missing. Returns the descriptor, or -1.
+int create_private_file(const std::string& root, const std::string& path);
 
 // A name no other process or call has: "<pid>-<random>".
 std::string unique_name();

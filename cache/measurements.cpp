@@ -90,10 +90,8 @@ void MeasurementLog::open_locked() {
   file_ = -1;
   owner_ = ::getpid();
   torn_ = false;
-  if (!make_private_folder(folder_, kFolder).empty()) return;
-  const std::string name =
-      fmt::format("{}/{}/{}-{}.jsonl", folder_, kFolder, utc_now().substr(0, 10), unique_name());
-  file_ = ::open(name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  file_ = create_private_file(
+      folder_, fmt::format("{}/{}-{}.jsonl", kFolder, utc_now().substr(0, 10), unique_name()));
 }
 
 // A disk that is full now may have room later: tried again, at most once a second.

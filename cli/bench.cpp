@@ -38,8 +38,10 @@ Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t in
   Device& device = plan.device();
   const Determinism determinism = context.options().determinism;
   const Choice choice = plan.choose(task.direction, rows, inner);
-  std::vector<Schedule> schedules = {
-      choice.schedule, default_schedule(task, device.target(), rows, inner, determinism)};
+  const Schedule standard = default_schedule(task, device.target(), rows, inner, determinism);
+  std::vector<Schedule> schedules = {choice.schedule};
+  const bool is_default = choice.schedule == standard;
+  if (!is_default) schedules.push_back(standard);
   for (const std::string& text : options.schedules) {
     const ScheduleOptions named{.schedule = text, .targets = {}};
     schedules.push_back(named.schedule_for(task, device.target(), rows, inner, determinism));
@@ -70,8 +72,10 @@ Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t in
     entries.push_back(schedule_json(timings.kernels[i], bound, outcome.error));
   }
   entry.update(entries[0]);
-  entry["default"] = entries[1];
-  entry["candidates"] = Json(std::vector<Json>(entries.begin() + 2, entries.end()));
+  const std::size_t own = is_default ? 1 : 2;
+  entry["default"] = entries[own - 1];
+  entry["candidates"] =
+      Json(std::vector<Json>(entries.begin() + std::ptrdiff_t(own), entries.end()));
   if (bound != nullptr) {
     entry["bound_kind"] = bound->name;
     entry["bound_ns"] = median(bound->seconds) * 1e9;
@@ -118,8 +122,12 @@ Report bench(const BenchOptions& options) {
                                plan.device().info().units, plan.device().info().model);
     std::vector<std::vector<std::string>> lines = {
         {"", "median", "bound/time", "error/bound", "schedule"}};
-    add_row(lines, entry["evidence"] == "measured" ? "winner" : entry["evidence"], entry);
-    add_row(lines, "default", entry["default"]);
+    const bool is_default = entry["schedule"] == entry["default"]["schedule"];
+    if (!is_default) {
+      add_row(lines, entry["evidence"] == "measured" ? "winner" : entry["evidence"], entry);
+    }
+    add_row(lines, is_default && entry["evidence"] == "measured" ? "winner = default" : "default",
+            entry["default"]);
     for (const Json& candidate : entry["candidates"]) add_row(lines, "candidate", candidate);
     const Json bounds = entry.value("bounds_ns", Json::object());
     for (const auto& [name, time] : bounds.items()) {
@@ -141,6 +149,7 @@ Verb add_bench(CLI::App& app) {
   options->device.declare(*command);
   command->add_option("--schedule", options->schedules, "Schedules to time beside them");
   command->add_option("--rounds", options->rounds, "Rounds, each timing all of them once")
+      ->check(whole_number(INT32_MIN, INT32_MAX))
       ->capture_default_str();
   return {command, [options] { return bench(*options); }};
 }

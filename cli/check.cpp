@@ -14,6 +14,8 @@
 namespace grkan::cli {
 namespace {
 
+constexpr std::int64_t kMostRandom = 10'000'000;
+
 struct CheckOptions {
   TaskOptions task;
   DeviceOptions device;
@@ -118,6 +120,12 @@ std::string worst_text(const std::vector<Outcome>& outcomes,
 
 Report check(const CheckOptions& options) {
   if (options.random < 0) fail_argument("random {} is negative; use 0 or more", options.random);
+  if (options.random > kMostRandom) {
+    fail_argument("random {} would never end; use at most {}", options.random, kMostRandom);
+  }
+  if (options.random > 0 && (options.task.named() || !options.schedule.empty())) {
+    fail_argument("--random draws tasks and schedules of its own; leave the named ones out");
+  }
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
@@ -169,8 +177,10 @@ Verb add_check(CLI::App& app) {
   options->task.declare(*command);
   options->device.declare(*command);
   command->add_option("--schedule", options->schedule, "A printed schedule; else the default one");
-  command->add_option("--random", options->random, "Check so many random tasks instead");
+  command->add_option("--random", options->random, "Check so many random tasks instead")
+      ->check(whole_number());
   command->add_option("--seed", options->seed, "Seed of the data and the random tasks")
+      ->check(whole_number(0, INT64_MAX))
       ->capture_default_str();
   return {command, [options] { return check(*options); }};
 }

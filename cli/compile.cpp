@@ -8,7 +8,6 @@
 #include "cli/report.h"
 #include "cli/schedules.h"
 #include "runtime/context.h"
-#include "runtime/cuda_device.h"
 
 namespace grkan::cli {
 namespace {

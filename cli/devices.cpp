@@ -65,7 +65,12 @@ Report devices(const DeviceOptions& options) {
          device.target.name.empty() ? "below x86-64-v3: portable kernels" : device.target.name,
          fmt::format("{} {}", device.units, unit)});
   }
-  report.text = table(rows) + "\nGPU models for offline work\n";
+  report.text = table(rows);
+  if (const std::string why = context.why_no_cuda(); !why.empty()) {
+    set_null(report.document, "cuda_driver", why);
+    report.text += fmt::format("no CUDA device: {}\n", why);
+  }
+  report.text += "\nGPU models for offline work\n";
   rows = {{"name", "model", "architecture", "multiprocessors", "GB/s"}};
   for (const GpuModel& model : gpu_models()) {
     report.document["gpu_models"].push_back(model_json(model));
@@ -93,7 +98,8 @@ Verb add_devices(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "devices", "The CPU, CUDA devices, GPU models known for offline work, and compilers");
   auto options = std::make_shared<DeviceOptions>();
-  command->add_option("--threads", options->threads, "Threads of the CPU device; 0: all");
+  command->add_option("--threads", options->threads, "Threads of the CPU device; 0: all")
+      ->check(whole_number(INT32_MIN, INT32_MAX));
   return {command, [options] { return devices(*options); }};
 }
 

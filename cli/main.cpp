@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/report.h"
+#include "core/print.h"
 #include "core/version.h"
 
 namespace grkan::cli {
@@ -25,12 +26,12 @@ void print_json(const Json& fields) {
   Json document = {{"schema", kSchema}, {"grkan", kVersion}};
   document.update(fields);
   // Text from outside may hold bytes that are not UTF-8; they are replaced, never an abort.
-  fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+  print_to(stdout, "{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 int report_failure(Status status, const std::string& message, bool json) {
   if (json) print_json({{"failure", failure_json(status_name(status), message)}});
-  fmt::print(stderr, "grkan: {}\n", message);
+  print_to(stderr, "grkan: {}\n", message);
   return exit_code(status);
 }
 
@@ -45,10 +46,10 @@ int run_verb(const Verb& verb, bool json) {
     if (json) {
       print_json(report.document);
     } else {
-      fmt::print("{}", report.text);
+      print_to(stdout, "{}", report.text);
     }
-    if (std::fflush(stdout) != 0) {
-      fmt::print(stderr, "grkan: standard output can't be written; is the disk full?\n");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      print_to(stderr, "grkan: standard output can't be written; is the disk full?\n");
       return 1;
     }
     return report.failed ? 1 : 0;

@@ -32,31 +32,67 @@ void read_types(const std::string& text, Problem& problem) {
   problem.y_type = colon == std::string::npos ? problem.x_type : parse_type(text.substr(colon + 1));
 }
 
+// The name of the first option that the user gave, or "".
+std::string given(const std::vector<const CLI::Option*>& options) {
+  for (const CLI::Option* option : options) {
+    if (option->count() > 0) return option->get_name();
+  }
+  return {};
+}
+
 }  // namespace
+
+CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
+  const auto check = [low, high](const std::string& text) -> std::string {
+    std::int64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc() && stop == end && low <= value && value <= high) return {};
+    return fmt::format("{} is not a whole number from {} to {}", text, low, high);
+  };
+  return {check, "", "whole number"};
+}
 
 void TaskOptions::declare(CLI::App& command) {
   command.add_option("problem", name,
                      "A printed problem, p5q4-A-c768-g8-f32-last, or task, forward/<problem>");
-  command.add_option("--channels", channels, "Channels, where no printed problem is given");
-  command.add_option("--groups", groups, "Groups: 8, or numerator x denominator, 1x8")
-      ->capture_default_str();
-  command.add_option("--degrees", degrees, "Degrees of numerator and denominator")
-      ->capture_default_str();
-  command.add_option("--variant", variant, "Denominator: A, B, C or N")->capture_default_str();
-  command.add_option("--dtype", types, "Type of x, or of x and y, f32:bf16")->capture_default_str();
-  command.add_option("--layout", layout, "channels-last or channels-first")->capture_default_str();
-  command.add_option("--direction", direction, "forward, backward or both")->capture_default_str();
-  command.add_option("--gradients", gradients, "Gradients asked for")->capture_default_str();
+  of_problem_ = {
+      command.add_option("--channels", channels, "Channels, where no printed problem is given")
+          ->check(whole_number()),
+      command.add_option("--groups", groups, "Groups: 8, or numerator x denominator, 1x8")
+          ->capture_default_str(),
+      command.add_option("--degrees", degrees, "Degrees of numerator and denominator")
+          ->capture_default_str(),
+      command.add_option("--variant", variant, "Denominator: A, B, C or N")->capture_default_str(),
+      command.add_option("--dtype", types, "Type of x, or of x and y, f32:bf16")
+          ->capture_default_str(),
+      command.add_option("--layout", layout, "channels-last or channels-first")
+          ->capture_default_str()};
+  of_task_ = {
+      command.add_option("--direction", direction, "forward, backward or both")
+          ->capture_default_str(),
+      command.add_option("--gradients", gradients, "Gradients asked for")->capture_default_str()};
   command.add_option("--rows", rows, "Rows (channels-first: batch), N or N..M")
       ->capture_default_str();
   command.add_option("--inner", inner, "Elements of a channel (channels-first)")
+      ->check(whole_number())
       ->capture_default_str();
   command.add_option("--determinism", determinism, "not_guaranteed, run_to_run or gpu_to_gpu")
       ->capture_default_str();
 }
 
+bool TaskOptions::named() const {
+  return !name.empty() || !given(of_problem_).empty() || !given(of_task_).empty();
+}
+
 std::vector<Task> TaskOptions::tasks() const {
-  if (name.find('/') != std::string::npos) return {parse_task(name)};
+  const bool is_task = name.find('/') != std::string::npos;
+  std::string twice = name.empty() ? "" : given(of_problem_);
+  if (is_task && twice.empty()) twice = given(of_task_);
+  if (!twice.empty()) {
+    fail_argument("{} and {} both say what to compute; leave one out", name, twice);
+  }
+  if (is_task) return {parse_task(name)};
   Problem problem;
   if (!name.empty()) {
     problem = parse_problem(name);
@@ -111,6 +147,7 @@ std::int64_t TaskOptions::inner_of(const Problem& problem) const {
 void DeviceOptions::declare(CLI::App& command) {
   command.add_option("--device", device, "cpu, cuda:0 or virtual:MODEL")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the CPU device; 0: all of the machine")
+      ->check(whole_number(INT32_MIN, INT32_MAX))
       ->capture_default_str();
   command.add_option("--cache", cache, "Cache folder (else GRKAN_CACHE_DIR, XDG_CACHE_HOME, HOME)");
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <CLI/Option.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +18,10 @@ struct RowRange {
   std::int64_t low = 0;
   std::int64_t high = 0;
 };
+
+// A check for a numeric option: a whole number in decimal that its variable can hold, from `low` to
+// `high`. Whether it makes sense is the verb's to say.
+CLI::Validator whole_number(std::int64_t low = INT64_MIN, std::int64_t high = INT64_MAX);
 
 // Texts as the user gave them; the functions turn them into values and throw invalid_argument.
 struct TaskOptions {
@@ -34,13 +40,20 @@ struct TaskOptions {
 
   void declare(CLI::App& command);
 
-  // The tasks named: forward, backward, or both. A printed task names one.
+  // The tasks named: forward, backward, or both. A printed task names one; an option that says what
+  // the printed form says already is refused.
   [[nodiscard]] std::vector<Task> tasks() const;
   [[nodiscard]] RowRange row_range() const;
   // row_range() where a verb takes one number; throws on a range.
   [[nodiscard]] std::int64_t row_count() const;
   [[nodiscard]] std::int64_t inner_of(const Problem& problem) const;
   [[nodiscard]] Determinism determinism_class() const { return parse_determinism(determinism); }
+  // Whether anything of the tasks was given.
+  [[nodiscard]] bool named() const;
+
+ private:
+  std::vector<const CLI::Option*> of_problem_;  // what a printed problem says
+  std::vector<const CLI::Option*> of_task_;     // what only a printed task says
 };
 
 struct DeviceOptions {

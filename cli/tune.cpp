@@ -10,6 +10,7 @@
 
 #include "cli/options.h"
 #include "cli/report.h"
+#include "core/print.h"
 
 namespace grkan::cli {
 namespace {
@@ -50,8 +51,8 @@ double budget_seconds(const std::string& text) {
 }
 
 void show_progress(const TuneProgress& progress) {
-  fmt::print(stderr, "\r\033[K  {} of {}, {:.0f} s left  {}", progress.done, progress.total,
-             progress.seconds_left, progress.schedule);
+  print_to(stderr, "\r\033[K  {} of {}, {:.0f} s left  {}", progress.done, progress.total,
+           progress.seconds_left, progress.schedule);
   std::fflush(stderr);
 }
 
@@ -144,8 +145,10 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
     text += fmt::format("  rows reduced from {} to fit the memory for tuning\n", rows_asked);
   }
   std::vector<std::vector<std::string>> rows = {{"  ", "median", "schedule"}};
-  if (w.time) rows.push_back({"  winner", duration_text(w.time->median), w.schedule});
-  if (w.default_time) {
+  const bool kept = w.schedule == w.default_schedule;  // the default is the winner, or nothing is
+  rows.push_back({kept ? "  default kept" : "  winner",
+                  w.time ? duration_text(w.time->median) : "not timed", w.schedule});
+  if (w.default_time && !kept) {
     rows.push_back({"  default", duration_text(w.default_time->median), w.default_schedule});
   }
   if (w.bound_ns) rows.push_back({"  " + w.bound_kind, duration_text(*w.bound_ns), ""});
@@ -182,7 +185,7 @@ Report tune(const TuneVerbOptions& options) {
     if (interrupted) break;
     const TuneResult result =
         grkan::tune(context, device, task, rows.high, options.task.inner_of(task.problem), how);
-    if (terminal) fmt::print(stderr, "\r\033[K");
+    if (terminal) print_to(stderr, "\r\033[K");
     report.document["results"].push_back(result_json(result, device, context.cache().folder()));
     report.text += result_text(result, rows.high);
   }
@@ -205,7 +208,9 @@ Verb add_tune(CLI::App& app) {
   command->add_option("--effort", options->effort, "instant, quick, thorough or exhaustive")
       ->capture_default_str();
   command->add_option("--budget", options->budget, "Most time for each direction: 60s, 2m");
-  command->add_option("--seed", options->seed, "Seed of the search")->capture_default_str();
+  command->add_option("--seed", options->seed, "Seed of the search")
+      ->check(whole_number(1, INT64_MAX))
+      ->capture_default_str();
   command->add_flag("--strict", options->strict, "Fail rather than store what a busy machine gave");
   return {command, [options] { return tune(*options); }};
 }

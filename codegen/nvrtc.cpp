@@ -61,15 +61,21 @@ constexpr Symbol kSymbols[] = {
     {"nvrtcGetErrorString", offsetof(Functions, error_text)},
 };
 
-// The library's functions, or nothing when it doesn't open or lacks one. A library stays open: it
-// keeps threads and state of its own.
-std::optional<Functions> open_library(const std::string& path) {
+// The library's functions, or nothing and why when it doesn't open or lacks one. A library stays
+// open: it keeps threads and state of its own.
+std::optional<Functions> open_library(const std::string& path, std::string& why) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return {};
+  if (library == nullptr) {
+    why = dlerror();
+    return {};
+  }
   Functions functions{};
   for (const Symbol& symbol : kSymbols) {
     void* address = dlsym(library, symbol.name);
-    if (address == nullptr) return {};
+    if (address == nullptr) {
+      why = fmt::format("{} has no {}", path, symbol.name);
+      return {};
+    }
     std::memcpy(reinterpret_cast<char*>(&functions) + symbol.offset, &address, sizeof address);
   }
   return functions;
@@ -178,15 +184,21 @@ std::optional<NvrtcInfo> read_info(const Functions& functions, const std::string
 struct Found {
   std::vector<NvrtcInfo> infos;
   std::map<std::string, Functions> functions;  // by path
+  std::vector<std::string> refused;            // why, of each place that has none
 };
 
 const Found& found() {
   static const Found all = [] {
+    Found result;
     std::vector<Library> libraries;
     std::set<std::string> seen;
     for (const std::string& path : places()) {
-      const std::optional<Functions> functions = open_library(path);
-      if (!functions) continue;
+      std::string why;
+      const std::optional<Functions> functions = open_library(path, why);
+      if (!functions) {
+        result.refused.push_back(why);
+        continue;
+      }
       const std::optional<NvrtcInfo> info = read_info(*functions, path);
       if (info && seen.insert(real_path(info->path)).second) {
         libraries.push_back({*info, *functions});
@@ -195,7 +207,6 @@ const Found& found() {
     std::stable_sort(libraries.begin(), libraries.end(), [](const Library& a, const Library& b) {
       return std::pair(a.info.major, a.info.minor) > std::pair(b.info.major, b.info.minor);
     });
-    Found result;
     for (const Library& library : libraries) {
       result.functions[library.info.path] = library.functions;
       result.infos.push_back(library.info);
@@ -298,9 +309,9 @@ const NvrtcInfo& choose_nvrtc(const Target& target, std::optional<int> driver_ve
   const std::vector<NvrtcInfo>& all = find_nvrtcs();
   if (all.empty()) {
     fail(Status::no_compiler,
-         "no NVRTC found; looked for {}; install the PyPI wheel nvidia-cuda-nvrtc or set "
-         "GRKAN_NVRTC to the path of libnvrtc.so.13",
-         fmt::join(places(), ", "));
+         "no NVRTC found: {}; install the PyPI wheel nvidia-cuda-nvrtc or set GRKAN_NVRTC to the "
+         "path of libnvrtc.so.13",
+         fmt::join(found().refused, "; "));
   }
   const int architecture = target.compute_capability();
   const NvrtcInfo* newer = nullptr;  // too new for the driver's PTX, right for a cubin

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -71,6 +74,25 @@ int available_processors() {
   // Fails on machines of more than 1024 processors.
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
   return int(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+std::size_t available_memory() {
+  auto bytes = std::size_t(sysconf(_SC_AVPHYS_PAGES)) * std::size_t(sysconf(_SC_PAGESIZE));
+  std::ifstream system("/proc/meminfo");
+  for (std::string line; std::getline(system, line);) {
+    constexpr std::string_view kKey = "MemAvailable:";
+    if (line.starts_with(kKey))
+      bytes = std::strtoull(line.c_str() + kKey.size(), nullptr, 10) << 10;
+  }
+  // "max" or no file: no limit.
+  const auto number = [](const char* path) {
+    std::size_t value = 0;
+    return std::ifstream(path) >> value ? value : SIZE_MAX;
+  };
+  const std::size_t limit = number("/sys/fs/cgroup/memory.max");
+  const std::size_t used = number("/sys/fs/cgroup/memory.current");
+  if (limit != SIZE_MAX && used != SIZE_MAX) bytes = std::min(bytes, limit - std::min(limit, used));
+  return bytes;
 }
 
 DeviceInfo describe_cpu(int threads) {

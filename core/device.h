@@ -34,4 +34,8 @@ DeviceInfo describe_cpu(int threads = 0);
 // The number of processors this process may run on.
 int available_processors();
 
+// Bytes that this process can use without swapping: what the system has, page cache included, and
+// what its control group (v2) leaves, whichever is less.
+std::size_t available_memory();
+
 }  // namespace grkan

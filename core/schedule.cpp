@@ -110,8 +110,8 @@ S parse(std::string_view text, std::span<const Parameter<S>> parameters, std::st
         ++next;
       }
       if (next++ == parameters.size()) {
-        fail_argument("schedule '{}' has an unknown or misplaced part '{}'; the form is {}", text,
-                      token, example);
+        fail_argument("schedule '{}' has an unknown or misplaced part '{}'; the form is {}",
+                      shortened(text), shortened(token), example);
       }
     }
   };
@@ -183,6 +183,7 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
   return {};
 }
 
+constexpr std::int64_t kMostThreads = 1024;
 // Static shared memory of a block: a double for each thread and sum.
 constexpr std::int64_t kSharedBytes = 49152;
 std::int64_t shared_bytes(const Task& task, const CudaSchedule& s) {
@@ -206,11 +207,12 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
   if (s.rows_in_flight < 1 || s.rows_in_flight > 8) {
     return fmt::format("rows_in_flight {} is not in 1 to 8", s.rows_in_flight);
   }
-  if (s.tile_columns < 1 || s.tile_rows < 1 || s.threads() > 1024) {
-    return fmt::format("tile {} x {} is {} threads; 1 to 1024 can be launched", s.tile_columns,
-                       s.tile_rows, s.threads());
+  if (s.tile_columns < 1 || s.tile_rows < 1 ||
+      std::int64_t{s.tile_columns} * s.tile_rows > kMostThreads) {
+    return fmt::format("tile {} x {} is {} threads; 1 to {} can be launched", s.tile_columns,
+                       s.tile_rows, std::int64_t{s.tile_columns} * s.tile_rows, kMostThreads);
   }
-  if (s.min_blocks < 0 || s.min_blocks * s.threads() > 2048) {
+  if (s.min_blocks < 0 || std::int64_t{s.min_blocks} * s.threads() > 2048) {
     return fmt::format("min_blocks {} of {} threads are more than a multiprocessor's 2048",
                        s.min_blocks, s.threads());
   }
@@ -241,7 +243,7 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
     }
   }
   if (determinism == Determinism::gpu_to_gpu) {
-    return "gpu_to_gpu has no CUDA schedule yet; use run_to_run";
+    return "gpu_to_gpu has no CUDA schedule in this version; use run_to_run";
   }
   return {};
 }
@@ -294,6 +296,42 @@ int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
 }
 
+// A tile of whole segments where they are narrow, of a part of one where they are wide; about 256
+// threads, in whole warps where that costs few rows.
+void set_tile(const Task& task, CudaSchedule& s) {
+  const Problem& p = task.problem;
+  constexpr std::int64_t kThreads = 256;
+  constexpr std::int64_t kWarp = 32;
+  const bool last = p.layout == Layout::channels_last;
+  const std::int64_t segment = last ? p.segment_width() / s.columns : kWarp;
+  // One row of threads has to find room for its sums.
+  const std::int64_t room = kSharedBytes / 8 / std::max(1, task.sum_terms());
+  std::int64_t across = segment;
+  const auto divide = [&](std::int64_t widest) {
+    across = std::min(segment, widest);
+    while (segment % across != 0) --across;
+  };
+  if (segment > std::min(kThreads, room)) {
+    divide(std::min(kThreads, room));
+    // A width with a large prime factor: rather a wide block than one that reads memory in pieces.
+    if (across < kWarp) divide(std::min(kMostThreads, room));
+  } else if (last) {
+    const std::int64_t segments = p.segments();
+    for (std::int64_t k = 1; k <= segments && k * segment <= 64; ++k) {
+      if (segments % k == 0) across = k * segment;
+    }
+  }
+  s.tile_columns = int(across);
+  s.tile_rows = int(std::max<std::int64_t>(1, kThreads / across));
+  // Whole warps where that costs no more than half of the rows: lanes past the last thread idle.
+  for (int rows = s.tile_rows; 2 * rows > s.tile_rows; --rows) {
+    if (s.tile_columns * rows % kWarp != 0) continue;
+    s.tile_rows = rows;
+    break;
+  }
+  while (s.tile_rows > 1 && shared_bytes(task, s) > kSharedBytes) --s.tile_rows;
+}
+
 CudaSchedule default_cuda(const Task& task) {
   const Problem& p = task.problem;
   CudaSchedule s;
@@ -307,36 +345,20 @@ CudaSchedule default_cuda(const Task& task) {
   s.columns = std::max(1, 16 / size);
   const bool last = p.layout == Layout::channels_last;
   while (last && p.segment_width() % s.columns != 0) s.columns /= 2;
-  // A tile of whole segments where they are narrow, of a part of one where they are wide.
-  constexpr std::int64_t kThreads = 256;
-  const std::int64_t segment = last ? p.segment_width() / s.columns : 32;
-  // One row of threads has to find room for its sums.
-  const std::int64_t widest = std::min(kThreads, kSharedBytes / 8 / std::max(1, task.sum_terms()));
-  std::int64_t across = segment;
-  if (segment > widest) {
-    across = widest;
-    while (segment % across != 0) --across;
-  } else if (last) {
-    const std::int64_t segments = p.segments();
-    for (std::int64_t k = 1; k <= segments && k * segment <= 64; ++k) {
-      if (segments % k == 0) across = k * segment;
-    }
-  }
-  s.tile_columns = int(across);
-  s.tile_rows = int(std::max<std::int64_t>(1, kThreads / across));
-  // Whole warps where that costs no more than half of the rows: lanes past the last thread idle.
-  constexpr int kWarp = 32;
-  for (int rows = s.tile_rows; 2 * rows > s.tile_rows; --rows) {
-    if (s.tile_columns * rows % kWarp != 0) continue;
-    s.tile_rows = rows;
-    break;
-  }
-  while (s.tile_rows > 1 && shared_bytes(task, s) > kSharedBytes) --s.tile_rows;
+  set_tile(task, s);
   if (task.sum_terms() > 0) s.min_blocks = blocks_for_registers(task, s);
   return s;
 }
 
 }  // namespace
+
+CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule) {
+  CudaSchedule s = schedule;
+  s.columns = 1;
+  s.min_blocks = 0;
+  set_tile(task, s);
+  return s;
+}
 
 std::string_view to_string(Determinism determinism) {
   return kDeterminisms.at(std::size_t(determinism));

@@ -101,4 +101,8 @@ Schedule default_schedule(const Task& task, const Target& target, std::int64_t r
                           std::int64_t inner = 1,
                           Determinism determinism = Determinism::run_to_run);
 
+// The schedule of the kernel that serves calls whose pointers or strides are not aligned to the
+// vectors of `schedule`: one column a thread. Legal where `schedule` is.
+CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule);
+
 }  // namespace grkan

@@ -6,11 +6,18 @@
 #include <charconv>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/error.h"
 
 namespace grkan {
+
+// Input as a message quotes it: its first 100 bytes.
+inline std::string shortened(std::string_view text) {
+  constexpr std::size_t kMost = 100;
+  return std::string(text.substr(0, kMost)) + (text.size() > kMost ? "..." : "");
+}
 
 // The index of `text` in `words`; throws invalid_argument naming `what` and the words.
 inline std::size_t index_of_word(std::span<const std::string_view> words, std::string_view text,
@@ -18,7 +25,7 @@ inline std::size_t index_of_word(std::span<const std::string_view> words, std::s
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == text) return i;
   }
-  fail_argument("unknown {} '{}'; use one of {}", what, text, fmt::join(words, ", "));
+  fail_argument("unknown {} '{}'; use one of {}", what, shortened(text), fmt::join(words, ", "));
 }
 
 // Walks a printed form from left to right. Every mismatch throws invalid_argument with the text,
@@ -65,8 +72,8 @@ class TextReader {
 
  private:
   [[noreturn]] void mismatch(std::string_view expected) const {
-    fail_argument("{} '{}' is malformed at position {}: expected {}; the form is {}", what_, text_,
-                  at_, expected, example_);
+    fail_argument("{} '{}' is malformed at position {}: expected {}; the form is {}", what_,
+                  shortened(text_), at_, expected, example_);
   }
 
   std::string_view text_;

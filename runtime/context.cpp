@@ -4,6 +4,7 @@
 
 #include "cache/files.h"
 #include "core/error.h"
+#include "core/print.h"
 #include "runtime/cpu_device.h"
 #include "runtime/cuda_device.h"
 #include "runtime/generator.h"
@@ -42,7 +43,7 @@ void Context::write(LogLevel level, const std::string& message) {
   if (options_.log.write != nullptr) {
     options_.log.write(options_.log.user, std::int32_t(level) + 1, message.c_str());
   } else {
-    fmt::print(stderr, "grkan: {}: {}\n", to_string(level), message);
+    print_to(stderr, "grkan: {}: {}\n", to_string(level), message);
   }
 }
 
@@ -58,11 +59,12 @@ Device& Context::device(std::string_view name) {
 
 std::vector<DeviceInfo> Context::devices() {
   std::vector<DeviceInfo> found = {device("cpu").info()};
-  for (int i = 0; i < cuda_device_count(options_); ++i) {
-    found.push_back(device(fmt::format("cuda:{}", i)).info());
-  }
+  const int count = cuda_devices(options_).count;
+  for (int i = 0; i < count; ++i) found.push_back(device(fmt::format("cuda:{}", i)).info());
   return found;
 }
+
+std::string Context::why_no_cuda() const { return cuda_devices(options_).why; }
 
 std::string Context::key_text(const Task& task, const Schedule& schedule, const Target& target,
                               std::string_view compiler) const {

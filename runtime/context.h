@@ -41,6 +41,8 @@ class Context {
   Device& device(std::string_view name);
   // The CPU, and every CUDA device there is (none where there is no driver).
   std::vector<DeviceInfo> devices();
+  // Why there is no CUDA device; "" where there is one.
+  [[nodiscard]] std::string why_no_cuda() const;
 
   // The binary of a task's schedule: from the cache, else compiled and stored. `hint`: the key hash
   // that a winner names, or "". Throws no_compiler where it must be compiled and can't be.

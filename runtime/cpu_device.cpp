@@ -1,7 +1,5 @@
 #include "runtime/cpu_device.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -115,9 +113,7 @@ class CpuDevice final : public Device {
     std::memcpy(to, from, bytes);
   }
   std::unique_ptr<Timer> timer() override { return std::make_unique<CpuTimer>(); }
-  [[nodiscard]] std::size_t free_memory() const override {
-    return std::size_t(sysconf(_SC_AVPHYS_PAGES)) * std::size_t(sysconf(_SC_PAGESIZE));
-  }
+  [[nodiscard]] std::size_t free_memory() const override { return available_memory(); }
 
  private:
   ThreadPool& pool_;

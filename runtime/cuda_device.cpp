@@ -16,7 +16,6 @@ using cuda::Driver;
 
 constexpr const char* kDriver = "libcuda.so.1";
 constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
-constexpr int kThreads = 256;  // of a narrow kernel's block
 // Elements of the smallest tile, and blocks a multiprocessor, that the workspace is enough for.
 constexpr std::int64_t kSmallestTile = 32;
 constexpr std::int64_t kMostBlocks = 16;
@@ -292,15 +291,21 @@ class CudaDevice final : public Device {
     const Problem& p = task.problem;
     const auto sum = std::int64_t(task.sum_terms()) * std::int64_t{sizeof(double)};
     const std::int64_t wave = kMostBlocks * shared_.multiprocessors;
+    // A width with a large prime factor may have smaller tiles.
+    const auto usual = std::get<CudaSchedule>(default_schedule(task, info_.target, 1));
+    std::int64_t smallest = kSmallestTile;
+    for (const CudaSchedule& s : {usual, narrow_schedule(task, usual)}) {
+      smallest = std::min(smallest, std::int64_t{s.tile_columns} * s.columns);
+    }
     if (p.layout == Layout::channels_first) {
-      const std::int64_t tiles = p.segment_width() / kSmallestTile + 1;
+      const std::int64_t tiles = p.segment_width() / smallest + 1;
       return {.fixed = std::size_t(sum * (wave + p.segments())),
               .per_inner = std::size_t(sum * p.segments() * tiles)};
     }
     constexpr std::int64_t kWidestTile = 1024;  // columns of a tile that has whole segments
     const std::int64_t whole =
         std::clamp<std::int64_t>(kWidestTile / p.segment_width(), 1, p.segments());
-    const std::int64_t tiles = p.segments() * (p.segment_width() / kSmallestTile + 1);
+    const std::int64_t tiles = p.segments() * (p.segment_width() / smallest + 1);
     return {.fixed = std::size_t(sum * std::max(wave * whole, tiles)), .per_inner = 0};
   }
 
@@ -350,20 +355,6 @@ class CudaDevice final : public Device {
 
 }  // namespace
 
-CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule) {
-  CudaSchedule s = schedule;
-  s.columns = 1;
-  s.min_blocks = 0;
-  if (task.problem.layout == Layout::channels_first) return s;
-  // The widest part of a segment that a block takes.
-  const std::int64_t width = task.problem.segment_width();
-  std::int64_t across = std::min<std::int64_t>(width, kThreads);
-  while (width % across != 0) --across;
-  s.tile_columns = int(across);
-  s.tile_rows = std::max(1, kThreads / s.tile_columns);
-  return s;
-}
-
 std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options) {
   const DeviceKind kind = device_kind(name);
   const std::string path = driver_path(kind, options);
@@ -373,7 +364,9 @@ std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOpt
   } else {
     std::from_chars(name.data() + name.find(':') + 1, name.data() + name.size(), ordinal);
   }
-  auto driver = std::make_shared<const Driver>(path);
+  const bool is_virtual = kind == DeviceKind::virtual_gpu;
+  auto driver = std::make_shared<const Driver>(
+      path, is_virtual ? "this build has no virtual GPU; use cuda:N or cpu" : cuda::kInstallDriver);
   int count = 0;
   driver->check(driver->device_get_count(&count), "cuDeviceGetCount");
   if (ordinal >= count) {
@@ -403,13 +396,14 @@ std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOpt
   return std::make_unique<CudaDevice>(std::move(info), std::move(shared));
 }
 
-int cuda_device_count(const ContextOptions& options) {
+CudaDevices cuda_devices(const ContextOptions& options) {
   try {
     const Driver driver(driver_path(DeviceKind::cuda, options));
     int count = 0;
-    return driver.device_get_count(&count) == cuda::kSuccess ? count : 0;
-  } catch (const Error&) {
-    return 0;
+    driver.check(driver.device_get_count(&count), "cuDeviceGetCount");
+    return {count, count > 0 ? "" : "the driver has no device"};
+  } catch (const Error& error) {
+    return {0, error.what()};
   }
 }
 

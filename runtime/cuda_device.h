@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "runtime/kernel.h"
@@ -13,11 +14,11 @@ namespace grkan {
 // or a device of that number among those there are.
 std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options);
 
-// 0 where there is no driver.
-int cuda_device_count(const ContextOptions& options);
-
-// The schedule of the kernel that serves calls whose pointers or strides are not aligned to the
-// vectors of `schedule`: one column a thread.
-CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule);
+// How many CUDA devices there are and, where there are none, why.
+struct CudaDevices {
+  int count = 0;
+  std::string why;
+};
+CudaDevices cuda_devices(const ContextOptions& options);
 
 }  // namespace grkan

@@ -22,14 +22,11 @@ std::string text_of(int version) {
 
 }  // namespace
 
-Driver::Driver(const std::string& path) {
+Driver::Driver(const std::string& path, const char* remedy) {
   // Never closed: a driver does not take being unloaded.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    fail(Status::no_device,
-         "the CUDA driver {} can't be opened: {}; install the driver, or set GRKAN_CUDA_DRIVER to "
-         "its path",
-         path, dlerror());
+    fail(Status::no_device, "the CUDA driver {} can't be opened: {}; {}", path, dlerror(), remedy);
   }
   // The version first: an old driver lacks newer functions, and that is what to say.
   if (bind(library, "cuDriverGetVersion", driver_get_version)) driver_get_version(&version_);

@@ -70,11 +70,14 @@ inline constexpr int kCapabilityMinor = 76;
   X(cuEventElapsedTime, event_elapsed, (float* milliseconds, Event start, Event end))
 // clang-format on
 
+inline constexpr const char* kInstallDriver =
+    "install the driver, or set GRKAN_CUDA_DRIVER to its path";
+
 class Driver {
  public:
   // Opens `path` and initialises it. Throws no_device, naming what was looked for and why it can't
-  // be used: no such library, no device, a driver older than 12.0.
-  explicit Driver(const std::string& path);
+  // be used: no such library (and then the remedy), no device, a driver older than 12.0.
+  explicit Driver(const std::string& path, const char* remedy = kInstallDriver);
   ~Driver() = default;
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;

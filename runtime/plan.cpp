@@ -126,6 +126,7 @@ struct Plan::Table {
   std::vector<const Prepared*> current;
   std::optional<std::vector<StoredWinner>> winners;  // none: not read yet
   std::vector<Choice> imported;
+  std::uint64_t epoch = 0;  // of what choices rest on: another one makes a choice under way stale
 };
 
 const std::vector<StoredWinner>& Plan::Table::known_winners() {
@@ -201,11 +202,21 @@ Choice Plan::Table::choose(std::int64_t rows, std::int64_t inner) {
 
 const Prepared& Plan::Table::prepare(std::int64_t rows, std::int64_t inner) {
   if (const Prepared* known = find(rows, inner); known != nullptr) return *known;
-  Choice choice = choose(rows, inner);
-  const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
-  auto kernel = context.kernel(device, task, choice.schedule, hint);
-  const std::lock_guard lock(mutex);
-  if (const Prepared* known = find(rows, inner); known != nullptr) return *known;
+  Choice choice;
+  std::shared_ptr<const Kernel> kernel;
+  std::unique_lock lock(mutex);
+  // Chosen and compiled without the lock: what came in meanwhile, an import say, is chosen from
+  // anew.
+  std::uint64_t chosen_at = 0;
+  do {
+    chosen_at = epoch;
+    lock.unlock();
+    choice = choose(rows, inner);
+    const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
+    kernel = context.kernel(device, task, choice.schedule, hint);
+    lock.lock();
+    if (const Prepared* known = find(rows, inner); known != nullptr) return *known;
+  } while (chosen_at != epoch);
   auto made = std::make_unique<Prepared>();
   made->choice = std::move(choice);
   made->kernel = std::move(kernel);
@@ -223,6 +234,7 @@ void Plan::Table::refresh() {
   {
     const std::lock_guard lock(mutex);
     winners.reset();
+    ++epoch;
     old.swap(current);
     // Calls that come before the new choices are ready prepare their size themselves.
     for (auto& place : slots) place.store(nullptr, std::memory_order_release);
@@ -247,6 +259,13 @@ void Plan::Table::prepare_all(Range rows, Range inner) {
 
 Plan::Plan(Context& context, const Problem& problem, std::string_view device, Gradients gradients)
     : context_(context), problem_((validate(problem), problem)), device_(context.device(device)) {
+  const Determinism determinism = context.options().determinism;
+  if (device_.target().cuda() && determinism == Determinism::gpu_to_gpu) {
+    fail(Status::unsupported, "{} on {}: {}", to_string(determinism), device_.info().name,
+         why_illegal(forward_task(problem),
+                     default_schedule(forward_task(problem), device_.target(), 1), device_.target(),
+                     determinism));
+  }
   tables_[0] = std::make_unique<Table>(context, device_, forward_task(problem));
   if (gradients.any()) {
     tables_[1] = std::make_unique<Table>(context, device_, backward_task(problem, gradients));

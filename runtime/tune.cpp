@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/sample.h"
 #include "core/version.h"
+#include "runtime/generator.h"
 #include "runtime/sample_run.h"
 #include "runtime/workbench.h"
 
@@ -222,6 +223,7 @@ Json request_of(Context& context, const Device& device, const Task& task, std::i
                   {"effort", to_string(options.effort)},
                   {"seed", options.seed},
                   {"compiler", compiler},
+                  {"generator", kGeneratorId},
                   {"resume", context.cache().measurements(task, describe(device.info()))}};
   if (options.budget_seconds > 0) request["budget_seconds"] = options.budget_seconds;
   return request;
@@ -277,20 +279,33 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
 }
 
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
-  const Choice choice = plan.choose(task.direction, rows.high, inner.high);
-  const bool known = choice.evidence == "imported" || choice.evidence == "portable" ||
-                     (choice.winner && choice.winner->grade == Grade::measured);
-  if (known) return;
   Context& context = plan.context();
-  TuneOptions options;
-  options.effort = context.options().effort;
-  options.rows = rows;
-  options.inner = inner;
-  try {
-    tune(context, plan.device(), task, rows.high, inner.high, options);
-    plan.refresh();
-  } catch (const Error& error) {
-    context.log(LogLevel::warn, "{} is not tuned: {}", to_string(task), error.what());
+  const auto choice_at = [&](std::int64_t r) { return plan.choose(task.direction, r, inner.high); };
+  const auto is_known = [](const Choice& choice) {
+    return choice.evidence == "imported" || choice.evidence == "portable" ||
+           (choice.winner && choice.winner->grade == Grade::measured);
+  };
+  for (std::int64_t r = rows.low; r <= rows.high;) {
+    Choice choice = choice_at(r);
+    Range part = {r, std::min(rows.high, choice.rows.high)};
+    r = part.high + 1;
+    if (is_known(choice)) continue;
+    for (; r <= rows.high; r = part.high + 1) {
+      choice = choice_at(r);
+      if (is_known(choice)) break;
+      part.high = std::min(rows.high, choice.rows.high);
+    }
+    TuneOptions options;
+    options.effort = context.options().effort;
+    options.rows = part;
+    options.inner = inner;
+    try {
+      tune(context, plan.device(), task, part.high, inner.high, options);
+      plan.refresh();
+    } catch (const Error& error) {
+      context.log(LogLevel::warn, "{} is not tuned: {}", to_string(task), error.what());
+      return;
+    }
   }
 }
 

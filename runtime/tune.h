@@ -43,8 +43,9 @@ struct TuneResult {
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options);
 
-// Before a plan prepares a range: tunes at its upper end, with the context's effort, unless a
-// measurement on this device holds there. A failure is logged; the plan then takes what it has.
+// Before a plan prepares a range: tunes each part of its rows where no measurement on this device
+// holds, at the part's upper end (and at the upper end of inner), with the context's effort. A
+// failure is logged; the plan then takes what it has.
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner);
 
 }  // namespace grkan

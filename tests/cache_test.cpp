@@ -735,6 +735,20 @@ TEST_F(CacheTest, FindingAWinnerIsQuick) {
 
 // ---- measurements
 
+TEST_F(CacheTest, MeasurementsAreNotWrittenThroughALink) {
+  const fs::path elsewhere = root_ / "elsewhere";
+  fs::create_directory(elsewhere);
+  fs::create_directory(root_ / "cache");
+  fs::permissions(root_ / "cache", fs::perms::owner_all);
+  fs::create_directory_symlink(elsewhere, root_ / "cache" / "measurements");
+  const std::string line = R"({"task": "forward/p5q4-A-c768-g1x8-f32:bf16-last"})";
+  Cache cache(options());
+  cache.record(line, cpu());
+  cache.sync_records();
+  EXPECT_TRUE(fs::is_empty(elsewhere));
+  EXPECT_EQ(cache.measurements(winner().task, cpu()).size(), 1U);  // kept in memory
+}
+
 TEST_F(CacheTest, MeasurementsOfATaskAndDeviceComeBack) {
   const std::string mine = R"({"task": "forward/p5q4-A-c768-g1x8-f32:bf16-last", "n": )";
   const std::string other = R"({"task": "forward/p3q3-A-c8-g8-f32-last", "n": 3})";

@@ -12,7 +12,9 @@
 #include "core/cuda_call.h"
 #include "core/error.h"
 #include "runtime/call_check.h"
+#include "runtime/context.h"
 #include "runtime/cuda_device.h"
+#include "runtime/plan.h"
 
 #if __has_include(<cuda.h>)
 #include <cuda.h>
@@ -147,7 +149,7 @@ TEST_F(CudaTest, DescribesTheDevice) {
   EXPECT_EQ(device->info().target.name, "sm_90");
   EXPECT_EQ(device->info().units, 132);
   EXPECT_EQ(device->info().driver, "12.4");
-  EXPECT_EQ(cuda_device_count(options), 2);
+  EXPECT_EQ(cuda_devices(options).count, 2);
 }
 
 TEST_F(CudaTest, ErrorsOfOpening) {
@@ -164,7 +166,8 @@ TEST_F(CudaTest, ErrorsOfOpening) {
   EXPECT_TRUE(contains(error.what(), "can't be initialised"));
   options.cuda_driver = "/nonexistent/libcuda.so.1";
   EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", options); }).status(), Status::no_device);
-  EXPECT_EQ(cuda_device_count(options), 0);
+  EXPECT_EQ(cuda_devices(options).count, 0);
+  EXPECT_NE(cuda_devices(options).why, "");
   options.cuda_driver = "libm.so.6";
   EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", options); }).status(), Status::no_device);
 }
@@ -196,7 +199,8 @@ TEST_F(CudaTest, UnalignedPointersTakeTheNarrowKernel) {
 TEST_F(CudaTest, NarrowSchedulesAreLegal) {
   for (const char* text :
        {"p5q4-A-c64-g2-f32-last", "p5q4-A-c768-g8-bf16-last", "p5q4-A-c255-g5-f32-last",
-        "p5q4-A-c3072-g1-f32:f16-last", "p5q4-A-c7-g7-f64-first", "p3q3-B-c1021-g1-f16-last"}) {
+        "p5q4-A-c3072-g1-f32:f16-last", "p5q4-A-c7-g7-f64-first", "p3q3-B-c1021-g1-f16-last",
+        "p12q12-A-c1024-g8-f32-last", "p15q15-C-c1024-g8-f64-last"}) {
     for (const Task& t : {forward_task(parse_problem(text)), backward_task(parse_problem(text))}) {
       const Schedule wide = default_schedule(t, {"sm_90"}, 1000);
       const CudaSchedule narrow = narrow_schedule(t, std::get<CudaSchedule>(wide));
@@ -267,7 +271,8 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
   const auto device = make_cuda_device("cuda:0", options);
   for (const char* text :
        {"p5q4-A-c64-g2-f32-last", "p5q4-A-c768-g8-bf16-last", "p5q4-A-c768-g768-f32-last",
-        "p5q4-A-c3072-g1-f32-last", "p5q4-A-c64-g8-f32-first", "p5q4-A-c7-g7-f64-first"}) {
+        "p5q4-A-c3072-g1-f32-last", "p5q4-A-c64-g8-f32-first", "p5q4-A-c7-g7-f64-first",
+        "p5q4-A-c8416-g16-f32-last", "p5q4-A-c10007-g1-f32-last"}) {
     const Task t = backward_task(parse_problem(text));
     const bool first = t.problem.layout == Layout::channels_first;
     const auto wide = std::get<CudaSchedule>(default_schedule(t, {"sm_90"}, 1000));
@@ -282,6 +287,15 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
       }
     }
   }
+}
+
+TEST_F(CudaTest, GpuToGpuIsRefusedByAPlan) {
+  options.determinism = Determinism::gpu_to_gpu;
+  Context context(options);
+  const Error error = error_of(
+      [&] { const Plan plan(context, parse_problem("p5q4-A-c64-g2-f32-last"), "cuda:0", {}); });
+  EXPECT_EQ(error.status(), Status::unsupported);
+  EXPECT_TRUE(contains(error.what(), "run_to_run")) << error.what();
 }
 
 TEST_F(CudaTest, TimesByEvents) {

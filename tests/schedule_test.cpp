@@ -76,6 +76,10 @@ TEST(Schedule, DefaultsAreAlwaysLegal) {
       const Target target = parse_target(name);
       for (const std::int64_t rows : {0, 1, 33, 1000000}) {
         const Schedule s = default_schedule(task, target, rows, 1 + i % 3);
+        if (target.cuda()) {
+          const CudaSchedule narrow = narrow_schedule(task, std::get<CudaSchedule>(s));
+          EXPECT_EQ(why_illegal(task, narrow, target), "") << to_string(task);
+        }
         ASSERT_EQ(why_illegal(task, s, target), "")
             << to_string(task) << " " << name << " " << to_string(s);
         if (target.cuda()) continue;

@@ -289,6 +289,7 @@ TEST(Search, InfiniteBudgetLooksAtAll) {
   m.costs[299] = 5;
   const SearchResult r = m.search_all({.budget_seconds = std::numeric_limits<double>::infinity()});
   EXPECT_EQ(r.winner, 299U);
+  EXPECT_TRUE(r.decided);
   EXPECT_FALSE(r.out_of_time);
 }
 
@@ -299,6 +300,7 @@ TEST(Search, CancellationKeepsWhatWasMeasured) {
   EXPECT_TRUE(r.cancelled);
   EXPECT_FALSE(r.out_of_time);
   EXPECT_EQ(r.winner, 0U);
+  EXPECT_FALSE(r.decided);  // no finals: times of the default are no comparison
   EXPECT_EQ(m.measured.size(), 20U);
   std::size_t samples = 0;
   std::size_t recorded = 0;
@@ -315,7 +317,17 @@ TEST(Search, CancelledInTheFinalsDecidesByWhatThereIs) {
   m.cancelled = [&] { return m.measured.size() >= 3 * 3 + 1 + 2 * 10; };
   const SearchResult r = m.search_all();
   EXPECT_TRUE(r.cancelled);
+  EXPECT_TRUE(r.decided);
   EXPECT_EQ(r.winner, 1U);
+}
+
+TEST(Search, ABudgetThatComparesNothingDecidesNothing) {
+  Machine m(std::vector<double>(50, 10.0));
+  m.costs[7] = 5;
+  const SearchResult r = m.search_all({.budget_seconds = 1e-9});
+  EXPECT_TRUE(r.out_of_time);
+  EXPECT_EQ(r.winner, 0U);
+  EXPECT_FALSE(r.decided);
 }
 
 TEST(Search, ResumesWithoutMeasuringAgain) {

@@ -225,8 +225,12 @@ TEST(Tune, ResumesFromLinesTextsOrObjects) {
 TEST(Tune, LinesOfOtherTuningsAreNotResumed) {
   Machine first;
   first.tune(request());
-  for (const auto& [key, value] : std::map<std::string, Json>{
-           {"rows", 100}, {"compiler", "llvm 23"}, {"target", "x86-64-v4"}}) {
+  for (const auto& [key, value] :
+       std::map<std::string, Json>{{"rows", 100},
+                                   {"compiler", "llvm 23"},
+                                   {"generator", "another"},
+                                   {"determinism", "gpu_to_gpu"},  // another default
+                                   {"target", "x86-64-v4"}}) {
     Json other = request("quick");
     other[key] = value;
     other["resume"] = first.lines;

@@ -36,10 +36,9 @@ std::vector<double> ratios(const CandidateResult& result) {
   return values;
 }
 
-// A launch may fail for a passing reason; the others say something of the candidate.
+// A launch or an allocation may fail for a passing reason; these say something of the candidate.
 bool is_final(CandidateStatus status) {
-  return status == CandidateStatus::compile_failed || status == CandidateStatus::exceeds_device ||
-         status == CandidateStatus::wrong_answer;
+  return status == CandidateStatus::compile_failed || status == CandidateStatus::wrong_answer;
 }
 
 class Search {
@@ -244,8 +243,10 @@ class Search {
       const std::vector<std::size_t> proposed = strategy_.propose(costs_, options_.batch);
       if (proposed.empty()) return;
       std::vector<std::size_t> batch;
+      // What is built must still be timed: building may take half of the time that is left.
+      const double build_until = now() + (deadline - now()) / 2;
       for (const std::size_t i : proposed) {
-        if (stopped() || now() > deadline) break;
+        if (stopped() || now() > deadline || (!batch.empty() && now() > build_until)) break;
         tell_progress(looked_at, expected + options_.final_rounds, i);
         ++looked_at;
         if (prepare(i)) batch.push_back(i);
@@ -342,6 +343,11 @@ class Search {
   void decide() {
     result_.against_default = against_default(0);
     std::erase_if(finalists_, [&](std::size_t i) { return final_seconds(i).empty(); });
+    const bool screened = std::any_of(costs_.begin() + 1, costs_.end(), [](const CandidateCost& c) {
+      return c.state == CandidateCost::known;
+    });
+    result_.decided =
+        !finalists_.empty() || (!result_.cancelled && (screened || !result_.out_of_time));
     if (finalists_.empty()) return;
     const std::size_t best =
         *std::min_element(finalists_.begin(), finalists_.end(), [&](std::size_t a, std::size_t b) {

@@ -88,6 +88,7 @@ struct SearchResult {
   Disturbance disturbance;             // by the default's times
   bool cancelled = false;
   bool out_of_time = false;  // the budget ended before the strategy did
+  bool decided = false;      // false: stopped before anything was compared with the default
 };
 
 // `known` is empty or has an entry for each candidate, from an earlier search: those that failed

@@ -45,6 +45,7 @@ struct Request {
   double budget_seconds = 0;
   std::int64_t seed = 1;
   std::string compiler;
+  std::string generator;
   std::vector<Json> resume;
 };
 
@@ -96,6 +97,7 @@ Request parse_request(std::string_view text) {
       .effort = Effort(index_of_word(kEfforts, text_of(json, "effort", "quick"), "effort")),
       .seed = integer_of(json, "seed", 0, 1),
       .compiler = text_of(json, "compiler", ""),
+      .generator = text_of(json, "generator", ""),
       .resume = resume_of(json)};
   if (request.rows < 1) fail_argument("tune request: rows must be given, at least 1");
   request.budget_seconds = kBudgets.at(std::size_t(request.effort));
@@ -227,6 +229,8 @@ class Tuning {
                  {"task", to_string(request_.task)},
                  {"target", request_.target.name},
                  {"compiler", request_.compiler},
+                 {"generator", request_.generator},
+                 {"default", names_[0]},
                  {"schedule", names_[i]},
                  {"rows", request_.rows},
                  {"inner", request_.inner},
@@ -243,7 +247,7 @@ class Tuning {
     callbacks_.record(callbacks_.self, text.c_str());
   }
 
-  // Whether a line was taken in a tuning like this one.
+  // Whether a line was taken in a tuning like this one: of the same code, beside the same default.
   bool fits(const Json& line) const {
     const auto same = [&](const char* key, const Json& value) {
       const auto found = line.find(key);
@@ -251,7 +255,8 @@ class Tuning {
     };
     return line.is_object() && same("schema", kTuneSchema) &&
            same("task", to_string(request_.task)) && same("target", request_.target.name) &&
-           same("compiler", request_.compiler) && same("rows", request_.rows) &&
+           same("compiler", request_.compiler) && same("generator", request_.generator) &&
+           same("default", names_[0]) && same("rows", request_.rows) &&
            same("inner", request_.inner);
   }
 
@@ -350,7 +355,8 @@ class Tuning {
   }
 
   Json answer(const SearchResult& result) const {
-    const bool measured = request_.effort != Effort::instant;
+    // Times of the default alone say nothing of a winner.
+    const bool measured = request_.effort != Effort::instant && result.decided;
     const CandidateResult& winner = result.candidates[result.winner];
     Json ties = Json::array();
     for (const std::size_t i : result.near_ties) ties.push_back(names_[i]);

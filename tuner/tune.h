@@ -5,15 +5,17 @@
 //   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
 //                   ends it)
 //   compiler        names the compiler and its build; lines of another one are not resumed
-//   resume          lines recorded before (texts or objects); those of other tasks, targets, rows
-//                   or inner are passed over
+//   generator       names the code that makes kernels: the same
+//   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
+//                   inner or default schedules are passed over
 // Effort: instant measures nothing and answers with the default; quick and thorough look at a
 // random sample and then around the best; exhaustive looks at everything.
 //
 // Answer (JSON):
 //   schema, task, target, determinism, rows, inner, effort, seed
 //   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
-//   evidence          "measured", or "default" for effort instant
+//   evidence          "measured", or "default" for effort instant and for a search that was
+//                     stopped before it compared anything
 //   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
 //   near_ties         schedules as fast as the best
 //   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
@@ -23,8 +25,9 @@
 // A figure that is not known is null.
 //
 // A recorded line (JSON, one for each candidate and round):
-//   schema, task, target, compiler, schedule, rows, inner, status, why, error_scaled,
-//   seconds [s], reference_seconds [s] (the default's in the same round; both empty when it failed)
+//   schema, task, target, compiler, generator, default (schedule), schedule, rows, inner, status,
+//   why, error_scaled, seconds [s], reference_seconds [s] (the default's in the same round; both
+//   empty when it failed)
 #pragma once
 
 #include <string>
