@@ -325,7 +325,7 @@ void set_tile(const Task& task, CudaSchedule& s) {
   s.tile_rows = int(std::max<std::int64_t>(1, kThreads / across));
   // Whole warps where that costs no more than half of the rows: lanes past the last thread idle.
   for (int rows = s.tile_rows; 2 * rows > s.tile_rows; --rows) {
-    if (s.tile_columns * rows % kWarp != 0) continue;
+    if (std::int64_t{s.tile_columns} * rows % kWarp != 0) continue;
     s.tile_rows = rows;
     break;
   }
