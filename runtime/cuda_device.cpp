@@ -340,7 +340,15 @@ class CudaDevice final : public Device {
                                    reinterpret_cast<cuda::Pointer>(from), bytes, nullptr),
         "cuMemcpyDtoDAsync");
   }
-  std::unique_ptr<Timer> timer() override { return std::make_unique<CudaTimer>(shared_); }
+  std::unique_ptr<Timer> timer() override {
+    if (shared_.driver->is_virtual()) {
+      fail(Status::unsupported,
+           "{} is a virtual GPU: the times it takes are the CPU's, so nothing is timed on it; use "
+           "grkan check",
+           info_.name);
+    }
+    return std::make_unique<CudaTimer>(shared_);
+  }
   [[nodiscard]] std::size_t free_memory() const override {
     const Current current(*shared_.driver, shared_.context);
     std::size_t free = 0;
@@ -366,7 +374,8 @@ std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOpt
   }
   const bool is_virtual = kind == DeviceKind::virtual_gpu;
   auto driver = std::make_shared<const Driver>(
-      path, is_virtual ? "this build has no virtual GPU; use cuda:N or cpu" : cuda::kInstallDriver);
+      path, is_virtual ? "this version does not open virtual:MODEL; use cuda:N or cpu"
+                       : cuda::kInstallDriver);
   int count = 0;
   driver->check(driver->device_get_count(&count), "cuDeviceGetCount");
   if (ordinal >= count) {

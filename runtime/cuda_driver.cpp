@@ -34,6 +34,7 @@ Driver::Driver(const std::string& path, const char* remedy) {
     fail(Status::no_device, "the CUDA driver {} is of version {}, but {} or later is needed", path,
          text_of(version_), text_of(kOldest));
   }
+  is_virtual_ = dlsym(library, "grkan_virtual_report") != nullptr;
   const char* missing = nullptr;
 #define GRKAN_CUDA_BIND(symbol, name, parameters) \
   if (!bind(library, #symbol, name)) missing = #symbol;

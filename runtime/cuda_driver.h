@@ -82,6 +82,8 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
+  // Executes on the CPU (virtual_gpu/): what it times is no GPU's time.
+  [[nodiscard]] bool is_virtual() const { return is_virtual_; }
   // 13000 for 13.0
   [[nodiscard]] int version() const { return version_; }
   // "13.0"
@@ -97,6 +99,7 @@ class Driver {
 
  private:
   int version_ = 0;
+  bool is_virtual_ = false;
 };
 
 }  // namespace grkan::cuda

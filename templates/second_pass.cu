@@ -26,6 +26,7 @@ __device__ __forceinline__ double sum_of_partials(const double* partial, long lo
     __syncthreads();
     if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
+  __syncthreads();
   return sums[0];
 }
 

@@ -1,0 +1,113 @@
+// This project's kernels, compiled by NVRTC and executed by the virtual GPU with every check on,
+// against the reference.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "codegen/cuda_binary.h"
+#include "core/check.h"
+#include "core/random_task.h"
+#include "virtual_kernel.h"
+
+namespace grkan {
+namespace {
+
+#define SKIP_WITHOUT_NVRTC() \
+  if (find_nvrtcs().empty()) GTEST_SKIP() << "SKIP: no NVRTC on this machine"
+
+struct Options {
+  std::int64_t rows = 37;
+  std::int64_t inner = 1;
+  bool accumulate = false;
+  bool in_place = false;
+};
+
+void check_kernel(const char* text, const char* architecture, const Options& sizes) {
+  const Task task = parse_task(text);
+  const Target target{architecture};
+  const auto schedule =
+      std::get<CudaSchedule>(default_schedule(task, target, sizes.rows * sizes.inner));
+  const CudaBuild build = build_cuda(task, schedule, target);
+  SampleOptions sample_options;
+  sample_options.rows = sizes.rows;
+  sample_options.inner = sizes.inner;
+  sample_options.accumulate = sizes.accumulate;
+  sample_options.in_place = sizes.in_place;
+  Sample sample(task, sample_options);
+  const Reference reference = make_reference(task, sample.call());
+  vgpu::Memory memory(std::size_t{1} << 30);
+  const vgpu::Module module(build.output.ptx, memory);
+  EXPECT_EQ(fmt::format("sm_{}", module.target()), architecture);
+  for (const std::uint64_t seed : {0, 7}) {
+    for (const int threads : {1, 2}) {
+      sample.reset();
+      VirtualSample device(sample, memory);
+      vgpu::LaunchOptions options;
+      options.seed = seed;
+      options.threads = threads;
+      options.approximation_ulps = seed == 0 ? 0 : 1;
+      for (const vgpu::LaunchResult& result : device.run(module, schedule, 3, options)) {
+        EXPECT_EQ(describe(result.findings), "") << text << " " << architecture;
+        EXPECT_EQ(result.trap, "");
+        EXPECT_EQ(result.counts.atomics, 0U);
+        EXPECT_GT(result.counts.instructions, 0U);
+      }
+      const ErrorReport report = compare(task, Schedule(schedule), reference, sample.call());
+      EXPECT_TRUE(report.passes()) << text << " " << architecture << ": " << report.why_failed();
+      EXPECT_EQ(sample.why_damaged(), "") << text;
+    }
+  }
+}
+
+TEST(VirtualKernels, Forward) {
+  SKIP_WITHOUT_NVRTC();
+  for (const char* architecture : {"sm_75", "sm_90", "sm_100"}) {
+    check_kernel("forward/p5q4-A-c192-g8-f32-last", architecture, {});
+    check_kernel("forward/p3q3-B-c255-g5-bf16-last", architecture, {.rows = 19});
+  }
+  check_kernel("forward/p5q4-A-c6-g2x3-f16-first", "sm_80", {.rows = 5, .inner = 56});
+  check_kernel("forward/p5q4-C-c24-g2-f64-last", "sm_120", {.in_place = true});
+}
+
+TEST(VirtualKernels, Backward) {
+  SKIP_WITHOUT_NVRTC();
+  for (const char* architecture : {"sm_75", "sm_90", "sm_100"}) {
+    check_kernel("backward.dx.da.db/p5q4-A-c192-g8-f32-last", architecture, {.rows = 203});
+    check_kernel("backward.dx.da.db/p5q4-A-c48-g1x2-f32:bf16-last", architecture,
+                 {.rows = 65, .accumulate = true});
+  }
+  check_kernel("backward.dx.da.db/p5q4-C-c24-g24x3-f64-last", "sm_90", {});
+  check_kernel("backward.dx.da.db/p3q2-N-c6-g2x3-f32-first", "sm_90", {.rows = 5, .inner = 52});
+  check_kernel("backward.da/p5q4-A-c24-g3-f16-last", "sm_90", {});
+}
+
+// The same counts and results for any number of host threads.
+TEST(VirtualKernels, CountsDoNotDependOnThreads) {
+  SKIP_WITHOUT_NVRTC();
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c192-g8-f32-last");
+  const Target target{"sm_90"};
+  const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, 500));
+  const CudaBuild build = build_cuda(task, schedule, target);
+  SampleOptions sample_options;
+  sample_options.rows = 500;
+  vgpu::Memory memory(std::size_t{1} << 30);
+  const vgpu::Module module(build.output.ptx, memory);
+  std::vector<vgpu::Counts> counts;
+  for (const int threads : {1, 3}) {
+    Sample sample(task, sample_options);
+    VirtualSample device(sample, memory);
+    vgpu::LaunchOptions options;
+    options.threads = threads;
+    for (const vgpu::LaunchResult& r : device.run(module, schedule, 5, options)) {
+      counts.push_back(r.counts);
+    }
+  }
+  ASSERT_EQ(counts.size(), 4U);
+  EXPECT_EQ(counts[0], counts[2]);
+  EXPECT_EQ(counts[1], counts[3]);
+  EXPECT_GE(counts[0].stores.sectors * 32, counts[0].stores.bytes);
+  EXPECT_GT(counts[0].stores.bytes, 500U * 192 * 4);
+  EXPECT_GT(counts[0].loads.bytes, 2U * 500 * 192 * 4);
+}
+
+}  // namespace
+}  // namespace grkan

@@ -1,0 +1,38 @@
+// What a launch does to each allocation: which bytes it writes and which its .nc loads read.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "virtual_gpu/memory.h"
+
+namespace grkan::vgpu {
+
+class LaunchShadow {
+ public:
+  struct Maps {
+    std::uint64_t* read = nullptr;  // a bit for each byte
+    std::uint64_t* written = nullptr;
+  };
+  // Any thread may call. Throws out_of_memory.
+  Maps of(const Allocation& allocation);
+  // The first byte within [first, last] that is both read and written, or 0.
+  std::uint64_t first_conflict(std::uint64_t first, std::uint64_t last);
+
+ private:
+  struct Free {
+    void operator()(std::uint64_t* words) const { std::free(words); }
+  };
+  struct Entry {
+    std::size_t size = 0;
+    std::unique_ptr<std::uint64_t[], Free> read;
+    std::unique_ptr<std::uint64_t[], Free> written;
+  };
+  std::mutex mutex_;
+  std::map<std::uint64_t, Entry> entries_;  // by address
+};
+
+}  // namespace grkan::vgpu

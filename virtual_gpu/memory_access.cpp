@@ -1,0 +1,517 @@
+#include "virtual_gpu/memory_access.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "virtual_gpu/bits.h"
+#include "virtual_gpu/launch_shadow.h"
+
+namespace grkan::vgpu {
+namespace {
+
+constexpr std::size_t kSector = 32;
+alignas(64) constinit std::byte zeros[64] = {};
+
+const char* verb(AccessKind kind) {
+  switch (kind) {
+    case AccessKind::load:
+      return "reads";
+    case AccessKind::store:
+      return "writes";
+    default:
+      return "updates";
+  }
+}
+
+template <class F>
+void each_lane_of(std::uint32_t mask, F f) {
+  for (; mask != 0; mask &= mask - 1) f(std::countr_zero(mask));
+}
+
+std::byte* nowhere(Worker& worker, AccessKind kind) {
+  if (kind == AccessKind::load) return zeros;
+  worker.scratch.fill(std::byte{0});
+  return worker.scratch.data();
+}
+
+void check_alignment(Warp& w, const Instruction& i, const Access& access, const char* space) {
+  if (!w.worker->check_misaligned || access.bytes == 1) return;
+  std::uint64_t bits = 0;
+  each_lane_of(w.mask, [&](int lane) { bits |= access.addresses[lane]; });
+  const auto wrong = std::uint64_t(access.bytes - 1);
+  if ((bits & wrong) == 0) return;
+  int first = std::countr_zero(w.mask);
+  while ((w.mask >> first & 1U) == 0 || (access.addresses[first] & wrong) == 0) ++first;
+  w.worker->report(Check::misaligned, w, i, first, [&] {
+    return fmt::format("{} {} bytes at {}{:#x}, which is no multiple of {}", verb(access.kind),
+                       access.bytes, space, access.addresses[first], access.bytes);
+  });
+}
+
+// Global memory.
+
+bool inside(const Window& window, std::uint64_t address, std::size_t bytes) {
+  return address - window.address < window.size &&
+         window.size - (address - window.address) >= bytes;
+}
+
+// Puts the allocation that holds the address into the window; false when none does.
+bool open_window(Worker& worker, Window& window, std::uint64_t address, std::size_t bytes) {
+  const Allocation* allocation = worker.memory->find(address);
+  if (allocation == nullptr || allocation->freed || address < allocation->address) return false;
+  Window found{allocation->address, allocation->size, allocation->data,
+               allocation->written, nullptr,          nullptr};
+  if (!inside(found, address, bytes)) return false;
+  if (worker.shadow != nullptr) {
+    const LaunchShadow::Maps maps = worker.shadow->of(*allocation);
+    found.launch_read = maps.read;
+    found.launch_written = maps.written;
+  }
+  window = found;
+  return true;
+}
+
+void note_nc_load(Worker& worker, const Instruction& i, const Window& window, std::uint64_t address,
+                  std::size_t bytes) {
+  set_all(window.launch_read, address - window.address, bytes);
+  Worker::NcRange& range = worker.nc_ranges[i.index];
+  range.first = std::min(range.first, address);
+  range.last = std::max(range.last, address + bytes - 1);
+}
+
+std::string where(const Memory& memory, std::uint64_t address, std::size_t bytes) {
+  const Allocation* near = memory.find(address);
+  if (near == nullptr) return "no allocation is near";
+  if (near->freed) return near->describe();
+  const std::uint64_t end = near->address + near->size;
+  if (address < near->address) {
+    return fmt::format("{} bytes before {}", near->address - address, near->describe());
+  }
+  if (address >= end) return fmt::format("{} bytes past {}", address - end, near->describe());
+  return fmt::format("{} bytes past {}", address + bytes - end, near->describe());
+}
+
+void count_sectors(Counts::Access& count, const Access& access, std::uint32_t mask) {
+  std::uint64_t sectors[2 * kLanes];
+  int found = 0;
+  bool sorted = true;
+  each_lane_of(mask, [&](int lane) {
+    const std::uint64_t first = access.addresses[lane] / kSector;
+    const std::uint64_t last = (access.addresses[lane] + std::uint64_t(access.bytes) - 1) / kSector;
+    for (const std::uint64_t sector : {first, last}) {
+      if (found != 0 && sectors[found - 1] == sector) continue;
+      if (found != 0 && sectors[found - 1] > sector) sorted = false;
+      sectors[found++] = sector;
+    }
+  });
+  if (!sorted) {
+    std::sort(sectors, sectors + found);
+    found = int(std::unique(sectors, sectors + found) - sectors);
+  }
+  count.requests += 1;
+  count.bytes += std::uint64_t(access.bytes) * std::uint64_t(std::popcount(mask));
+  count.sectors += std::uint64_t(found);
+}
+
+void count_atomics(Worker& worker, const Access& access, std::uint32_t mask) {
+  each_lane_of(mask, [&](int lane) {
+    ++worker.counts.atomics;
+    ++worker.atomic_addresses[access.addresses[lane]];
+  });
+}
+
+void report_uninitialised(Warp& w, const Instruction& i, const Access& access, int lane) {
+  w.worker->report(Check::uninitialised, w, i, lane, [&] {
+    const Allocation* a = w.worker->memory->find(access.addresses[lane]);
+    return fmt::format("{} {} bytes at {:#x} that nothing wrote, offset {} of {}",
+                       verb(access.kind), access.bytes, access.addresses[lane],
+                       access.addresses[lane] - a->address, a->describe());
+  });
+}
+
+void resolve_global(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
+  Worker& worker = *w.worker;
+  Window& window = worker.windows[i.index];
+  const auto bytes = std::size_t(access.bytes);
+  check_alignment(w, i, access, "");
+  if (access.kind == AccessKind::load) {
+    count_sectors(worker.counts.loads, access, w.mask);
+  } else if (access.kind == AccessKind::store) {
+    count_sectors(worker.counts.stores, access, w.mask);
+  } else {
+    count_atomics(worker, access, w.mask);
+  }
+  std::uint32_t lost = 0;
+  int unwritten = -1;
+  each_lane_of(w.mask, [&](int lane) {
+    const std::uint64_t address = access.addresses[lane];
+    if (!inside(window, address, bytes) && !open_window(worker, window, address, bytes)) {
+      pointers[lane] = nowhere(worker, access.kind);
+      lost |= 1U << lane;
+      return;
+    }
+    const std::size_t offset = address - window.address;
+    pointers[lane] = window.data + offset;
+    if (access.kind != AccessKind::store && worker.check_uninitialised && unwritten < 0 &&
+        !all_set(window.written, offset, bytes)) {
+      unwritten = lane;
+    }
+    if (access.kind != AccessKind::load) {
+      set_all(window.written, offset, bytes);
+      if (window.launch_written != nullptr) set_all(window.launch_written, offset, bytes);
+    } else if (i.read_only && window.launch_read != nullptr) {
+      note_nc_load(worker, i, window, address, bytes);
+    }
+  });
+  if (unwritten >= 0) report_uninitialised(w, i, access, unwritten);
+  if (lost == 0) return;
+  const int lane = std::countr_zero(lost);
+  worker.report(Check::out_of_bounds, w, i, lane, [&] {
+    return fmt::format("{} {} bytes at {:#x}: {}", verb(access.kind), bytes, access.addresses[lane],
+                       where(*worker.memory, access.addresses[lane], bytes));
+  });
+  if (access.kind != AccessKind::load) end_threads(w, lost);
+}
+
+// Shared memory.
+
+// Passes that the banks need beyond the first of each phase: 32 lanes of 4 bytes go at once, 16 of
+// 8, 8 of 16. A bank is 4 bytes wide.
+std::uint64_t bank_conflicts(const Access& access, std::uint32_t mask) {
+  const int words = std::max(1, access.bytes / 4);
+  const int phase = std::max(1, kLanes / words);
+  std::uint64_t extra = 0;
+  for (int begin = 0; begin < kLanes; begin += phase) {
+    // The words asked of each bank, as lists.
+    std::uint64_t seen[kLanes];
+    int next[kLanes];
+    int heads[kLanes];
+    std::uint8_t depth[kLanes] = {};
+    std::memset(heads, -1, sizeof(heads));
+    int found = 0;
+    int most = 0;
+    each_lane_of(mask >> begin & std::uint32_t((std::uint64_t{1} << phase) - 1), [&](int lane) {
+      for (int word = 0; word < words && found < kLanes; ++word) {
+        const std::uint64_t at = access.addresses[begin + lane] / 4 + std::uint64_t(word);
+        const std::size_t bank = at % kLanes;
+        int other = heads[bank];
+        while (other >= 0 && seen[other] != at) other = next[other];
+        if (other >= 0) continue;
+        seen[found] = at;
+        next[found] = heads[bank];
+        heads[bank] = found++;
+        most = std::max<int>(most, ++depth[bank]);
+      }
+    });
+    if (most > 1) extra += std::uint64_t(most - 1);
+  }
+  return extra;
+}
+
+bool neighbours(const Access& access, std::uint32_t mask) {
+  if (mask != kAllLanes) return false;
+  for (int lane = 1; lane < kLanes; ++lane) {
+    if (access.addresses[lane] != access.addresses[0] + std::uint64_t(lane * access.bytes)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Several readers of one warp; of several warps it is kSeveral.
+constexpr std::uint16_t kSeveralOfWarp = 0x8000;
+
+class SharedCheck {
+ public:
+  SharedCheck(Warp& warp, const Instruction& instruction, const Access& access,
+              std::byte** pointers)
+      : w_(warp), i_(instruction), access_(access), pointers_(pointers) {}
+
+  void lane(int lane) {
+    const auto granule = std::uint64_t(w_.worker->program->shared_granule);
+    const std::uint64_t first = access_.addresses[lane] / granule;
+    const std::uint64_t last =
+        (access_.addresses[lane] + std::uint64_t(access_.bytes) - 1) / granule;
+    for (std::uint64_t at = first; at <= last; ++at) cell(lane, w_.block->cells[at]);
+  }
+
+  // 32 lanes side by side, a cell for each, none of which another thread touched since the last
+  // barrier: the usual case. False, and nothing done, otherwise.
+  bool all_own() {
+    if (access_.kind == AccessKind::atomic) return false;
+    SharedCell* cells = &w_.block->cells[access_.addresses[0] / std::uint64_t(access_.bytes)];
+    const std::uint32_t epoch = w_.block->epoch;
+    const std::uint32_t first = w_.block->first_epoch;
+    const auto self = std::uint16_t(w_.number * kLanes);
+    const bool load = access_.kind == AccessKind::load;
+    bool other = false;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const SharedCell& c = cells[lane];
+      const auto me = std::uint16_t(self + lane);
+      other |= (c.write_epoch == epoch) & (c.writer != me);
+      other |= (c.read_epoch == epoch) & (c.reader != me);
+      other |= load & (c.write_epoch < first);
+    }
+    if (other) return false;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      SharedCell& c = cells[lane];
+      const auto me = std::uint16_t(self + lane);
+      if (load) {
+        c.read_epoch = epoch;
+        c.read_sync = w_.sync_epoch;
+        c.reader = me;
+      } else {
+        c.write_epoch = epoch;
+        c.write_sync = w_.sync_epoch;
+        c.writer = me;
+        c.atomic = false;
+      }
+    }
+    return true;
+  }
+
+  void report() const {
+    Worker& worker = *w_.worker;
+    if (unwritten_ >= 0) {
+      worker.report(Check::uninitialised, w_, i_, unwritten_, [&] {
+        return fmt::format("{} {} shared bytes at {:#x} that nothing wrote", verb(access_.kind),
+                           access_.bytes, access_.addresses[unwritten_]);
+      });
+    }
+    if (racing_ < 0) return;
+    worker.report(Check::shared_race, w_, i_, racing_, [&] {
+      const std::string other = other_ < kSeveralOfWarp ? fmt::format("thread {}", other_)
+                                                        : std::string("several threads");
+      return fmt::format("{} shared {:#x}, which {} {} with no barrier between", verb(access_.kind),
+                         access_.addresses[racing_], other, other_wrote_ ? "wrote" : "read");
+    });
+  }
+
+ private:
+  [[nodiscard]] bool ordered(std::uint16_t other, std::uint32_t sync, std::uint16_t self) const {
+    if (other == self) return true;
+    if (other == kSeveral) return false;
+    const int warp = (other & kSeveralOfWarp) != 0 ? other & 0x3FF : other / kLanes;
+    return warp == w_.number && sync != w_.sync_epoch;
+  }
+
+  // What is written is there already, by this instruction or an earlier one.
+  [[nodiscard]] bool same_value(int lane) const {
+    if (access_.values == nullptr) return false;
+    const auto bytes = std::size_t(access_.bytes);
+    const std::byte* value = access_.values + std::size_t(lane) * bytes;
+    const std::byte* there = pointers_[lane];
+    for (int before = 0; before < lane; ++before) {
+      const bool same_place =
+          (w_.mask >> before & 1U) != 0 && access_.addresses[before] == access_.addresses[lane];
+      if (same_place) there = access_.values + std::size_t(before) * bytes;
+    }
+    return std::memcmp(there, value, bytes) == 0;
+  }
+
+  void found(int lane, std::uint16_t other, bool wrote) {
+    if (racing_ >= 0) return;
+    racing_ = lane;
+    other_ = other;
+    other_wrote_ = wrote;
+  }
+
+  void cell(int lane, SharedCell& c) {
+    const std::uint32_t epoch = w_.block->epoch;
+    const auto self = std::uint16_t(w_.number * kLanes + lane);
+    const bool writes = access_.kind != AccessKind::load;
+    const bool atomic = access_.kind == AccessKind::atomic;
+    if (access_.kind != AccessKind::store && c.write_epoch < w_.block->first_epoch &&
+        unwritten_ < 0 && w_.worker->check_uninitialised) {
+      unwritten_ = lane;
+    }
+    if (w_.worker->check_shared_race) {
+      const bool after_write = c.write_epoch == epoch && !ordered(c.writer, c.write_sync, self);
+      if (after_write && !(atomic && c.atomic) &&
+          !(access_.kind == AccessKind::store && same_value(lane))) {
+        found(lane, c.writer, true);
+      }
+      if (writes && c.read_epoch == epoch && !ordered(c.reader, c.read_sync, self) &&
+          !(access_.kind == AccessKind::store && same_value(lane))) {
+        found(lane, c.reader, false);
+      }
+    }
+    if (writes) {
+      c.write_epoch = epoch;
+      c.write_sync = w_.sync_epoch;
+      c.writer = self;
+      c.atomic = atomic;
+    } else {
+      note_read(c, epoch, self);
+    }
+  }
+
+  void note_read(SharedCell& c, std::uint32_t epoch, std::uint16_t self) const {
+    const auto warp = std::uint16_t(kSeveralOfWarp | unsigned(w_.number));
+    if (c.read_epoch != epoch) {
+      c.reader = self;
+    } else if (c.reader != self && c.reader != kSeveral) {
+      const bool same_warp =
+          c.reader == warp || ((c.reader & kSeveralOfWarp) == 0 && c.reader / kLanes == w_.number);
+      c.reader = same_warp ? warp : kSeveral;
+    }
+    c.read_epoch = epoch;
+    c.read_sync = w_.sync_epoch;
+  }
+
+  Warp& w_;
+  const Instruction& i_;
+  const Access& access_;
+  std::byte** pointers_;
+  int unwritten_ = -1;
+  int racing_ = -1;
+  std::uint16_t other_ = 0;
+  bool other_wrote_ = false;
+};
+
+// Memory of a block or a thread, of a fixed size.
+std::uint32_t resolve_small(Warp& w, const Instruction& i, const Access& access,
+                            std::byte** pointers, std::size_t size, const char* name) {
+  const auto bytes = std::size_t(access.bytes);
+  std::uint32_t lost = 0;
+  each_lane_of(w.mask, [&](int lane) {
+    const std::uint64_t address = access.addresses[lane];
+    if (address >= size || size - address < bytes) lost |= 1U << lane;
+  });
+  if (lost == 0) return 0;
+  const int lane = std::countr_zero(lost);
+  w.worker->report(Check::out_of_bounds, w, i, lane, [&] {
+    return fmt::format("{} {} bytes at {} {:#x}; there are {} bytes", verb(access.kind), bytes,
+                       name, access.addresses[lane], size);
+  });
+  each_lane_of(lost, [&](int l) { pointers[l] = nowhere(*w.worker, access.kind); });
+  return lost;
+}
+
+void resolve_shared(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
+  Worker& worker = *w.worker;
+  check_alignment(w, i, access, "shared ");
+  const std::uint32_t lost = resolve_small(w, i, access, pointers, worker.shared_bytes, "shared");
+  ++worker.counts.shared_requests;
+  const bool side_by_side = neighbours(access, w.mask);
+  if (!side_by_side) worker.counts.bank_conflicts += bank_conflicts(access, w.mask);
+  std::byte* shared = w.block->shared.data();
+  each_lane_of(w.mask & ~lost, [&](int lane) { pointers[lane] = shared + access.addresses[lane]; });
+  if (worker.check_shared_race || worker.check_uninitialised) {
+    SharedCheck check(w, i, access, pointers);
+    const bool simple = side_by_side && lost == 0 &&
+                        access.bytes == worker.program->shared_granule &&
+                        access.addresses[0] % std::uint64_t(access.bytes) == 0;
+    if (!simple || !check.all_own()) {
+      each_lane_of(w.mask & ~lost, [&](int lane) { check.lane(lane); });
+      check.report();
+    }
+  }
+  if (lost != 0 && access.kind != AccessKind::load) end_threads(w, lost);
+}
+
+void resolve_local(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
+  const std::size_t size = w.worker->program->local_bytes;
+  check_alignment(w, i, access, "local ");
+  const std::uint32_t lost = resolve_small(w, i, access, pointers, size, "local");
+  std::byte* local = w.block->local.data();
+  each_lane_of(w.mask & ~lost, [&](int lane) {
+    const auto thread = std::size_t(w.number) * kLanes + std::size_t(lane);
+    pointers[lane] = local + thread * size + access.addresses[lane];
+  });
+  if (lost != 0 && access.kind != AccessKind::load) end_threads(w, lost);
+}
+
+void resolve_parameter(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
+  check_alignment(w, i, access, "parameter ");
+  const std::uint32_t lost =
+      resolve_small(w, i, access, pointers, w.worker->parameter_bytes, "parameter");
+  each_lane_of(w.mask & ~lost, [&](int lane) {
+    // Nothing writes through it: there is no store into parameters.
+    pointers[lane] = const_cast<std::byte*>(w.worker->parameters) + access.addresses[lane];
+  });
+}
+
+}  // namespace
+
+void resolve(Space space, Warp& warp, const Instruction& instruction, const Access& access,
+             std::byte** pointers) {
+  if (access.kind == AccessKind::store) ++warp.worker->changes;
+  switch (space) {
+    case Space::shared:
+      resolve_shared(warp, instruction, access, pointers);
+      break;
+    case Space::local:
+      resolve_local(warp, instruction, access, pointers);
+      break;
+    case Space::parameter:
+      resolve_parameter(warp, instruction, access, pointers);
+      break;
+    default:
+      resolve_global(warp, instruction, access, pointers);
+      break;
+  }
+}
+
+std::byte* resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
+                              int bytes, bool store) {
+  Worker& worker = *warp.worker;
+  Window& window = worker.windows[instruction.index];
+  const auto all = std::size_t(bytes) * kLanes;
+  if ((address & std::uint64_t(bytes - 1)) != 0) return nullptr;
+  if (!inside(window, address, all) && !open_window(worker, window, address, all)) return nullptr;
+  const std::size_t offset = address - window.address;
+  if (store) {
+    set_all(window.written, offset, all);
+    if (window.launch_written != nullptr) set_all(window.launch_written, offset, all);
+    ++worker.changes;
+  } else {
+    if (worker.check_uninitialised && !all_set(window.written, offset, all)) return nullptr;
+    if (instruction.read_only && window.launch_read != nullptr) {
+      note_nc_load(worker, instruction, window, address, all);
+    }
+  }
+  Counts::Access& count = store ? worker.counts.stores : worker.counts.loads;
+  count.requests += 1;
+  count.bytes += all;
+  count.sectors += (address + all - 1) / kSector - address / kSector + 1;
+  return window.data + offset;
+}
+
+Space space_of(std::uint64_t address) {
+  switch (address / kWindow) {
+    case kSharedWindow / kWindow:
+      return Space::shared;
+    case kLocalWindow / kWindow:
+      return Space::local;
+    case kParameterWindow / kWindow:
+      return Space::parameter;
+    default:
+      return Space::global;
+  }
+}
+
+std::uint64_t window_of(Space space) {
+  switch (space) {
+    case Space::shared:
+      return kSharedWindow;
+    case Space::local:
+      return kLocalWindow;
+    case Space::parameter:
+      return kParameterWindow;
+    default:
+      return 0;
+  }
+}
+
+void end_threads(Warp& warp, std::uint32_t lanes) {
+  warp.exited |= lanes;
+  warp.mask &= ~lanes;
+  warp.end = 0;
+  warp.block->exited += std::uint32_t(std::popcount(lanes));
+}
+
+}  // namespace grkan::vgpu

@@ -1,0 +1,38 @@
+// Where the addresses of a warp's memory access lead, with the checks and counts of each space.
+#pragma once
+
+#include <cstdint>
+
+#include "virtual_gpu/warp.h"
+
+namespace grkan::vgpu {
+
+enum class AccessKind : std::uint8_t { load, store, atomic };
+
+struct Access {
+  const std::uint64_t* addresses = nullptr;  // of each lane, without the window of its space
+  int bytes = 0;                             // of a lane
+  AccessKind kind = AccessKind::load;
+  // Of a store: what lane l writes, at values + l * bytes; null when not at hand. A write of what
+  // is there already is no race.
+  const std::byte* values = nullptr;
+};
+
+// Fills `pointers` for the lanes of the mask. Where nothing backs an address it is reported, loads
+// get zeros and stores a place that no one reads; their threads end (Warp::mask loses them).
+void resolve(Space space, Warp& warp, const Instruction& instruction, const Access& access,
+             std::byte** pointers);
+
+// The fast path for 32 neighbouring lanes in global memory: one pointer for all, or null when the
+// access needs resolve().
+std::byte* resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
+                              int bytes, bool store);
+
+// The space of a generic address, and what to take off it.
+Space space_of(std::uint64_t address);
+std::uint64_t window_of(Space space);
+
+// Ends these lanes' threads.
+void end_threads(Warp& warp, std::uint32_t lanes);
+
+}  // namespace grkan::vgpu
