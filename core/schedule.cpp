@@ -265,7 +265,12 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   const std::int64_t width = p.segment_width() * inner;
   constexpr std::int64_t kWide = 64;
   constexpr std::int64_t kWideSums = 512;
-  if (width >= kWide && task.sums()) {
+  // AVX-512 has the registers for the ten sums beside the rest.
+  const bool many_registers = target.vector_bits() == 512;
+  if (task.sums() && many_registers) s.backward = CpuSchedule::fused;
+  if (width >= kWide && task.sums() && many_registers) {
+    s.rows = 4;
+  } else if (width >= kWide && task.sums()) {
     s.slice_rows = 64;
     s.rows = width < kWideSums ? 8 : 1;
   } else if (width >= kWide) {
@@ -278,7 +283,9 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
     // Lines are finished in many visits: stores past the cache would send them in pieces.
     if (task.sums()) s.stores = CpuSchedule::cached;
   }
-  if (large && p.layout == Layout::channels_last) s.prefetch = 1;
+  if (large && p.layout == Layout::channels_last) {
+    s.prefetch = task.sums() && many_registers ? 2 : 1;
+  }
   return s;
 }
 
