@@ -77,6 +77,7 @@ Report devices(const DeviceOptions& options) {
     report.document["virtual_driver"] = driver;
   } catch (const Error& error) {
     set_null(report.document, "virtual_driver", error.what());
+    report.text += fmt::format("no virtual GPU: {}\n", error.what());
   }
   report.text += fmt::format("\nGPU models for offline work{}\n",
                              driver.empty() ? "" : ", and for --device virtual:NAME");

@@ -548,6 +548,7 @@ TEST_F(CliTest, AMissingVirtualDriverIsNamedWithItsPlaces) {
   Documented("devices").hold(told);
   EXPECT_TRUE(told["virtual_driver"].is_null());
   EXPECT_NE(told["why"]["virtual_driver"].get<std::string>().find(beside), std::string::npos);
+  EXPECT_NE(command.run({"devices"}).out.find("no virtual GPU: "), std::string::npos);
 }
 
 struct Call {
