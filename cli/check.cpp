@@ -56,6 +56,7 @@ Json outcome_json(const Outcome& outcome, const std::string& device) {
     set_null(json, "finite_below", "variant N has poles");
   }
   if (!outcome.failure.empty()) json["failed"] = outcome.failure;
+  if (!outcome.findings.empty()) json["findings"] = outcome.findings;
   return json;
 }
 
@@ -81,7 +82,7 @@ std::vector<Outcome> check_named(Context& context, Device& device, const CheckOp
   for (const Task& task : options.task.tasks()) {
     const std::int64_t rows = options.task.row_count();
     const std::int64_t inner = options.task.inner_of(task.problem);
-    const ScheduleOptions named{.schedule = options.schedule, .targets = {}};
+    const ScheduleOptions named{.schedule = options.schedule, .targets = {}, .device = {}};
     const Schedule schedule =
         named.schedule_for(task, device.target(), rows, inner, options.task.determinism_class());
     std::uint64_t seed = options.seed;

@@ -1,5 +1,6 @@
 #include "cli/check_kernel.h"
 
+#include "cli/launch_counts.h"
 #include "core/reference.h"
 #include "runtime/sample_run.h"
 
@@ -7,16 +8,27 @@ namespace grkan::cli {
 
 Outcome check_kernel(Context& context, Device& device, const Task& task,
                      const SampleOptions& options, const Schedule& schedule) {
-  Outcome outcome{task, options, schedule, {}, {}};
+  Outcome outcome{
+      .task = task, .sample = options, .schedule = schedule, .error = {}, .failure = {}};
   const auto kernel = context.kernel(device, task, schedule);
   Sample sample(task, options);
   const Reference reference = make_reference(task, sample.call());
-  run_sample(device, *kernel, sample);
-  outcome.error = compare(task, schedule, reference, sample.call());
-  outcome.failure = outcome.error.why_failed();
-  if (const std::string damage = sample.why_damaged(); !damage.empty()) {
-    outcome.failure += (outcome.failure.empty() ? "" : "; ") + damage;
+  const auto add_failure = [&](const std::string& why) {
+    if (why.empty()) return;
+    outcome.failure += (outcome.failure.empty() ? "" : "; ") + why;
+  };
+  try {
+    run_sample(device, *kernel, sample);
+    outcome.error = compare(task, schedule, reference, sample.call());
+    add_failure(outcome.error.why_failed());
+    add_failure(sample.why_damaged());
+  } catch (const Error& error) {
+    // A virtual GPU goes on after a fault, and tells what it was.
+    if (!device.info().is_virtual || error.status() != Status::device_error) throw;
+    add_failure(error.what());
   }
+  outcome.findings = findings_of(take_launches(device));
+  for (const Json& finding : outcome.findings) add_failure(finding_text(finding));
   return outcome;
 }
 

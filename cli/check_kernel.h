@@ -15,7 +15,8 @@ struct Outcome {
   SampleOptions sample;
   Schedule schedule;
   ErrorReport error;
-  std::string failure;  // empty: passed
+  std::string failure;            // empty: passed
+  Json findings = Json::array();  // of a virtual GPU's checks; each is a failure
 };
 
 Outcome check_kernel(Context& context, Device& device, const Task& task,

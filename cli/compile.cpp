@@ -12,11 +12,13 @@
 namespace grkan::cli {
 namespace {
 
+constexpr int kUsualMultiprocessors = 132;  // of an H100
+
 struct CompileOptions {
   TaskOptions task;
   ScheduleOptions schedule;
   std::string cache;
-  int multiprocessors = 132;  // of an H100: the grid that instruction counts are weighted for
+  int multiprocessors = 0;  // the grid that instruction counts are weighted for; 0: the device's
 };
 
 void set_figure(Json& entry, const char* name, const std::optional<int>& figure,
@@ -65,13 +67,18 @@ std::string figure_text(const Json& value) {
 
 Report compile(const CompileOptions& options) {
   Context context({.cache_dir = options.cache});
+  const std::string& device = options.schedule.device;
+  int multiprocessors = options.multiprocessors;
+  if (multiprocessors == 0) {
+    multiprocessors = device.empty() ? kUsualMultiprocessors : context.device(device).info().units;
+  }
   Report report;
   std::vector<std::vector<std::string>> rows = {{"task", "target", "registers", "spills", "shared",
                                                  "code", "SASS/element", "PTX/element",
                                                  "schedule"}};
   for (const Task& task : options.task.tasks()) {
     const std::int64_t inner = options.task.inner_of(task.problem);
-    for (const Target& target : options.schedule.target_list()) {
+    for (const Target& target : options.schedule.target_list(context)) {
       const Schedule schedule = options.schedule.schedule_for(
           task, target, options.task.row_count(), inner, options.task.determinism_class());
       const auto start = std::chrono::steady_clock::now();
@@ -91,9 +98,10 @@ Report compile(const CompileOptions& options) {
                     {"schedule", to_string(schedule)},
                     {"compiler", binary.compiler},
                     {"build_ms", took.count()}};
+      if (!device.empty()) entry["device"] = device;
       add_report(entry, binary);
       add_counts(entry, context, task, schedule, target, options.task.row_count(), inner,
-                 options.multiprocessors);
+                 multiprocessors);
       const Json counts = entry["instructions_per_element"];
       const Json none;
       rows.push_back({to_string(task), target.name, figure_text(entry["registers"]),
@@ -119,9 +127,11 @@ Verb add_compile(CLI::App& app) {
   options->schedule.declare(*command, true);
   command->add_option("--cache", options->cache, "Cache folder");
   command
-      ->add_option("--multiprocessors", options->multiprocessors,
-                   "Multiprocessors that instruction counts are weighted for (132: an H100)")
-      ->capture_default_str();
+      ->add_option(
+          "--multiprocessors", options->multiprocessors,
+          "Multiprocessors that instruction counts are weighted for; else the device's, or "
+          "132, an H100's")
+      ->check(whole_number(1, INT32_MAX));
   return {command, [options] { return compile(*options); }};
 }
 

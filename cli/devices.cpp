@@ -6,6 +6,7 @@
 #include "core/device.h"
 #include "core/gpu_models.h"
 #include "runtime/context.h"
+#include "runtime/cuda_device.h"
 
 namespace grkan::cli {
 namespace {
@@ -70,7 +71,16 @@ Report devices(const DeviceOptions& options) {
     set_null(report.document, "cuda_driver", why);
     report.text += fmt::format("no CUDA device: {}\n", why);
   }
-  report.text += "\nGPU models for offline work\n";
+  std::string driver;
+  try {
+    driver = virtual_driver_path();
+    report.document["virtual_driver"] = driver;
+  } catch (const Error& error) {
+    set_null(report.document, "virtual_driver", error.what());
+    report.text += fmt::format("no virtual GPU: {}\n", error.what());
+  }
+  report.text += fmt::format("\nGPU models for offline work{}\n",
+                             driver.empty() ? "" : ", and for --device virtual:NAME");
   rows = {{"name", "model", "architecture", "multiprocessors", "GB/s"}};
   for (const GpuModel& model : gpu_models()) {
     report.document["gpu_models"].push_back(model_json(model));

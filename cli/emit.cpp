@@ -46,7 +46,7 @@ std::string write_file(const std::string& folder, const std::string& name,
 Report emit(const EmitOptions& options) {
   Context context;
   Report report;
-  const std::vector<Target> targets = options.schedule.target_list();
+  const std::vector<Target> targets = options.schedule.target_list(context);
   if (targets.size() != 1) {
     fail_argument("emit takes one target; --arch names {}; name one, as sm_90", targets.size());
   }

@@ -145,7 +145,8 @@ std::int64_t TaskOptions::inner_of(const Problem& problem) const {
 }
 
 void DeviceOptions::declare(CLI::App& command) {
-  command.add_option("--device", device, "cpu or cuda:0")->capture_default_str();
+  command.add_option("--device", device, "cpu, cuda:0, or a virtual GPU, virtual:h200")
+      ->capture_default_str();
   command.add_option("--threads", threads, "Threads of the CPU device; 0: all of the machine")
       ->check(whole_number(INT32_MIN, INT32_MAX))
       ->capture_default_str();

@@ -7,18 +7,23 @@ namespace grkan::cli {
 void ScheduleOptions::declare(CLI::App& command, bool many_targets) {
   command.add_option("--schedule", schedule,
                      "A printed schedule, v8_u1_r4_bcast@slice256; else the default one");
-  command.add_option("--arch", targets,
-                     many_targets ? "Targets: sm_75,sm_90,x86-64-v3 ...; else this machine's CPU"
-                                  : "Target: sm_90, x86-64-v4 ...; else this machine's CPU");
+  CLI::Option* arch =
+      command.add_option("--arch", targets,
+                         many_targets ? "Targets: sm_75,sm_90,x86-64-v3 ...; else the device's"
+                                      : "Target: sm_90, x86-64-v4 ...; else the device's");
+  command
+      .add_option("--device", device,
+                  "Device to build for: cuda:0, virtual:h200; else this machine's CPU")
+      ->excludes(arch);
 }
 
-std::vector<Target> ScheduleOptions::target_list() const {
+std::vector<Target> ScheduleOptions::target_list(Context& context) const {
   std::vector<Target> list;
   if (!targets.empty()) {
     for (const std::string& name : split_list(targets, "--arch"))
       list.push_back(parse_target(name));
   } else {
-    list.push_back(host_target());
+    list.push_back(device.empty() ? host_target() : context.device(device).target());
     if (list.back().name.empty()) {
       fail(Status::unsupported,
            "this CPU is below x86-64-v3 and runs the portable kernels; name a target with --arch");

@@ -6,16 +6,18 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "runtime/context.h"
 
 namespace grkan::cli {
 
 struct ScheduleOptions {
   std::string schedule;  // printed; empty: the default schedule
-  std::string targets;   // comma-separated; empty: this machine's CPU
+  std::string targets;   // comma-separated; empty: of `device`
+  std::string device;    // whose target it is; empty: this machine's CPU
 
   void declare(CLI::App& command, bool many_targets);
 
-  [[nodiscard]] std::vector<Target> target_list() const;
+  [[nodiscard]] std::vector<Target> target_list(Context& context) const;
   // The schedule given or the default one for these rows. Throws invalid_argument with
   // why_illegal's reason.
   [[nodiscard]] Schedule schedule_for(const Task& task, const Target& target, std::int64_t rows,

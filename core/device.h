@@ -18,6 +18,7 @@ struct DeviceInfo {
   std::int64_t memory = 0;  // bytes; 0: unknown
   std::int64_t cache = 0;   // bytes of the last-level cache (GPU: L2); 0: unknown
   std::string driver;       // GPU: the driver's CUDA version, "13.0"
+  bool is_virtual = false;  // a GPU executed on the CPU: it counts, and what it times is no GPU's
 
   bool operator==(const DeviceInfo&) const = default;
   [[nodiscard]] bool cpu() const { return name == "cpu"; }

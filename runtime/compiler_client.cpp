@@ -2,34 +2,17 @@
 
 #include <dlfcn.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
+#include "runtime/beside.h"
 
 namespace grkan {
 namespace {
 
 constexpr const char* kLibrary = "libgrkan_compiler.so";
-
-// Of this library, or of the program that it is linked into.
-std::string own_folder() {
-  Dl_info info{};
-  static const char anchor = 0;
-  if (dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return ".";
-  std::string path(info.dli_fname);
-  // The main program may have been started by a relative name.
-  if (path.find('/') == std::string::npos || path.front() != '/') {
-    std::string link(4096, '\0');
-    const ssize_t size = readlink("/proc/self/exe", link.data(), link.size());
-    const bool library = path.find(".so") != std::string::npos;
-    if (!library && size > 0) path = link.substr(0, std::size_t(size));
-  }
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
 
 // A filled CompilerText, released when it leaves scope.
 class Answer {
@@ -61,12 +44,8 @@ CompilerClient::CompilerClient(std::string path) : path_(std::move(path)) {}
 const CompilerApi& CompilerClient::api() {
   const std::lock_guard lock(mutex_);
   if (api_ != nullptr) return *api_;
-  std::vector<std::string> paths = {path_};
-  if (path_.empty()) {
-    const std::string folder = own_folder();
-    paths = {folder + "/" + kLibrary};
-    if (!folder.ends_with("/lib")) paths.push_back(folder + "/../lib/" + kLibrary);
-  }
+  const std::vector<std::string> paths =
+      path_.empty() ? places_beside(kLibrary) : std::vector<std::string>{path_};
   std::vector<std::string> reasons;
   void* library = nullptr;
   for (const std::string& path : paths) {

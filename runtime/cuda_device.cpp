@@ -1,12 +1,17 @@
 #include "runtime/cuda_device.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
+#include <vector>
 
 #include "core/cuda_call.h"
 #include "core/error.h"
 #include "core/gpu_models.h"
+#include "runtime/beside.h"
 #include "runtime/cuda_driver.h"
 
 namespace grkan {
@@ -20,8 +25,7 @@ constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
 constexpr std::int64_t kSmallestTile = 32;
 constexpr std::int64_t kMostBlocks = 16;
 
-std::string driver_path(DeviceKind kind, const ContextOptions& options) {
-  if (kind == DeviceKind::virtual_gpu) return kVirtualDriver;
+std::string driver_path(const ContextOptions& options) {
   return options.cuda_driver.empty() ? kDriver : options.cuda_driver;
 }
 
@@ -341,20 +345,23 @@ class CudaDevice final : public Device {
         "cuMemcpyDtoDAsync");
   }
   std::unique_ptr<Timer> timer() override {
-    if (shared_.driver->is_virtual()) {
-      fail(Status::unsupported,
-           "{} is a virtual GPU: the times it takes are the CPU's, so nothing is timed on it; use "
-           "grkan check",
-           info_.name);
-    }
+    if (info_.is_virtual) fail(Status::unsupported, "{}", why_not_timed(info_));
     return std::make_unique<CudaTimer>(shared_);
+  }
+  std::string take_launch_report() override {
+    const cuda::VirtualGpu* gpu = shared_.driver->virtual_gpu();
+    if (gpu == nullptr) return {};
+    std::string report = gpu->report();
+    gpu->reset();
+    return report;
   }
   [[nodiscard]] std::size_t free_memory() const override {
     const Current current(*shared_.driver, shared_.context);
     std::size_t free = 0;
     std::size_t total = 0;
     shared_.driver->check(shared_.driver->mem_get_info(&free, &total), "cuMemGetInfo");
-    return free;
+    // A virtual GPU's memory is this machine's.
+    return info_.is_virtual ? std::min(free, available_memory()) : free;
   }
 
  private:
@@ -364,18 +371,21 @@ class CudaDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options) {
-  const DeviceKind kind = device_kind(name);
-  const std::string path = driver_path(kind, options);
+  const std::string which(name.substr(name.find(':') + 1));
+  const bool of_model = device_kind(name) == DeviceKind::virtual_gpu;
+  if (of_model) gpu_model(which);  // throws, naming the known models
+  const std::string path = of_model ? virtual_driver_path() : driver_path(options);
+  const auto driver = std::make_shared<const Driver>(path);
   int ordinal = 0;
-  if (kind == DeviceKind::virtual_gpu) {
-    gpu_model(name.substr(name.find(':') + 1));  // throws, naming the known models
-  } else {
-    std::from_chars(name.data() + name.find(':') + 1, name.data() + name.size(), ordinal);
+  if (!of_model) {
+    std::from_chars(which.data(), which.data() + which.size(), ordinal);
+  } else if (driver->virtual_gpu() != nullptr) {
+    ordinal = driver->virtual_gpu()->device(which.c_str());
   }
-  const bool is_virtual = kind == DeviceKind::virtual_gpu;
-  auto driver = std::make_shared<const Driver>(
-      path, is_virtual ? "this version does not open virtual:MODEL; use cuda:N or cpu"
-                       : cuda::kInstallDriver);
+  if (of_model && (driver->virtual_gpu() == nullptr || ordinal < 0)) {
+    fail(Status::no_device, "{} has no device {}; install the one that came with this library",
+         path, which);
+  }
   int count = 0;
   driver->check(driver->device_get_count(&count), "cuDeviceGetCount");
   if (ordinal >= count) {
@@ -399,15 +409,26 @@ std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOpt
   driver->check(driver->device_total_mem(&memory, shared.device), "cuDeviceTotalMem");
   info.memory = std::int64_t(memory);
   info.driver = driver->version_text();
+  info.is_virtual = driver->virtual_gpu() != nullptr;
   shared.multiprocessors = info.units;
   driver->check(driver->primary_context_retain(&shared.context, shared.device),
                 "cuDevicePrimaryCtxRetain");
   return std::make_unique<CudaDevice>(std::move(info), std::move(shared));
 }
 
+std::string virtual_driver_path() {
+  const std::vector<std::string> places = places_beside(kVirtualDriver);
+  for (const std::string& place : places) {
+    if (std::filesystem::exists(place)) return place;
+  }
+  fail(Status::no_device,
+       "the virtual GPU's driver is not at {}; install {} there, or use cpu or cuda:0",
+       fmt::join(places, " or "), kVirtualDriver);
+}
+
 CudaDevices cuda_devices(const ContextOptions& options) {
   try {
-    const Driver driver(driver_path(DeviceKind::cuda, options));
+    const Driver driver(driver_path(options));
     int count = 0;
     driver.check(driver.device_get_count(&count), "cuDeviceGetCount");
     return {count, count > 0 ? "" : "the driver has no device"};

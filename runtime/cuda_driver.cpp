@@ -22,11 +22,14 @@ std::string text_of(int version) {
 
 }  // namespace
 
-Driver::Driver(const std::string& path, const char* remedy) {
+Driver::Driver(const std::string& path) {
   // Never closed: a driver does not take being unloaded.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    fail(Status::no_device, "the CUDA driver {} can't be opened: {}; {}", path, dlerror(), remedy);
+    fail(Status::no_device,
+         "the CUDA driver {} can't be opened: {}; install the driver, or set GRKAN_CUDA_DRIVER to "
+         "its path",
+         path, dlerror());
   }
   // The version first: an old driver lacks newer functions, and that is what to say.
   if (bind(library, "cuDriverGetVersion", driver_get_version)) driver_get_version(&version_);
@@ -34,7 +37,12 @@ Driver::Driver(const std::string& path, const char* remedy) {
     fail(Status::no_device, "the CUDA driver {} is of version {}, but {} or later is needed", path,
          text_of(version_), text_of(kOldest));
   }
-  is_virtual_ = dlsym(library, "grkan_virtual_report") != nullptr;
+  VirtualGpu extra;
+  if (bind(library, "grkan_virtual_report", extra.report) &&
+      bind(library, "grkan_virtual_reset", extra.reset) &&
+      bind(library, "grkan_virtual_device", extra.device)) {
+    virtual_ = extra;
+  }
   const char* missing = nullptr;
 #define GRKAN_CUDA_BIND(symbol, name, parameters) \
   if (!bind(library, #symbol, name)) missing = #symbol;

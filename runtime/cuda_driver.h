@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace grkan::cuda {
@@ -70,20 +71,24 @@ inline constexpr int kCapabilityMinor = 76;
   X(cuEventElapsedTime, event_elapsed, (float* milliseconds, Event start, Event end))
 // clang-format on
 
-inline constexpr const char* kInstallDriver =
-    "install the driver, or set GRKAN_CUDA_DRIVER to its path";
+// What a virtual GPU has beyond the driver API (virtual_gpu/driver_state.h).
+struct VirtualGpu {
+  int (*device)(const char* model) = nullptr;
+  const char* (*report)() = nullptr;
+  void (*reset)() = nullptr;
+};
 
 class Driver {
  public:
   // Opens `path` and initialises it. Throws no_device, naming what was looked for and why it can't
-  // be used: no such library (and then the remedy), no device, a driver older than 12.0.
-  explicit Driver(const std::string& path, const char* remedy = kInstallDriver);
+  // be used: no such library, no device, a driver older than 12.0.
+  explicit Driver(const std::string& path);
   ~Driver() = default;
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  // Executes on the CPU (virtual_gpu/): what it times is no GPU's time.
-  [[nodiscard]] bool is_virtual() const { return is_virtual_; }
+  // Of a driver that executes on the CPU, so that what it times is no GPU's time; null: a GPU's.
+  [[nodiscard]] const VirtualGpu* virtual_gpu() const { return virtual_ ? &*virtual_ : nullptr; }
   // 13000 for 13.0
   [[nodiscard]] int version() const { return version_; }
   // "13.0"
@@ -99,7 +104,7 @@ class Driver {
 
  private:
   int version_ = 0;
-  bool is_virtual_ = false;
+  std::optional<VirtualGpu> virtual_;
 };
 
 }  // namespace grkan::cuda

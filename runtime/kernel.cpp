@@ -1,6 +1,14 @@
 #include "runtime/kernel.h"
 
+#include <fmt/format.h>
+
 namespace grkan {
+
+std::string why_not_timed(const DeviceInfo& device) {
+  return fmt::format(
+      "{} is a virtual GPU: the times it takes are the CPU's, so nothing is timed on it",
+      device.name);
+}
 
 void clear_gradients(Device& device, const Task& task, const Call& call, void* stream) {
   if (!task.backward() || call.accumulate) return;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "core/binary.h"
@@ -102,12 +103,18 @@ class Device {
   // From one place of the device to another; queued behind kernels, not waited for.
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
   virtual std::unique_ptr<Timer> timer() = 0;
+  // Of a virtual GPU: what was launched on it since the last call (docs/virtual-gpu.md), which is
+  // then forgotten, with a fault that a launch left. Empty on devices that do not count.
+  virtual std::string take_launch_report() { return {}; }
   [[nodiscard]] virtual std::size_t free_memory() const = 0;
 
  protected:
   explicit Device(DeviceInfo info) : info_(std::move(info)) {}
   DeviceInfo info_;
 };
+
+// Why nothing is timed on a virtual GPU.
+std::string why_not_timed(const DeviceInfo& device);
 
 // What is left of a backward call without elements: da and db become zero unless they accumulate.
 void clear_gradients(Device& device, const Task& task, const Call& call, void* stream);

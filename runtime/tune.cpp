@@ -238,6 +238,11 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
          "this processor is below x86-64-v3: it runs the portable kernels, which have nothing to "
          "tune");
   }
+  if (device.info().is_virtual) {
+    fail(Status::unsupported,
+         "{}, and tuning goes by times; tune on a GPU, or use grkan check or bench here",
+         why_not_timed(device.info()));
+  }
   if (rows < 1 || inner < 1) {
     fail_argument("rows {} and inner {} can't be tuned at; use 1 or more", rows, inner);
   }

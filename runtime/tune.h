@@ -38,8 +38,8 @@ struct TuneResult {
   std::string answer;     // the search's whole answer (tuner/tune.h), JSON
 };
 
-// rows and inner are positive. Throws unsupported for a device of portable kernels, no_compiler, or
-// what the default schedule failed with.
+// rows and inner are positive. Throws unsupported for a device of portable kernels and for a
+// virtual GPU, no_compiler, or what the default schedule failed with.
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options);
 

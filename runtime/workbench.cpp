@@ -54,7 +54,6 @@ Workbench::Workbench(Context& context, Device& device, const Task& task, std::in
                 to_string(task_), rows_);
   }
   fill_coefficients();
-  timer_ = device.timer();
 }
 
 Workbench::~Workbench() = default;
@@ -65,7 +64,8 @@ void Workbench::allocate(std::size_t limit) {
   const std::int64_t bytes_of_set = bytes();
   const std::int64_t fitting = std::max<std::int64_t>(1, std::int64_t(limit) / bytes_of_set);
   const std::int64_t wanted = kCacheMultiple * cache / bytes_of_set + 1;
-  const std::int64_t sets = std::min({wanted, fitting, kMostSets});
+  // What only counts need not come from memory.
+  const std::int64_t sets = device_.info().is_virtual ? 1 : std::min({wanted, fitting, kMostSets});
   const std::int64_t elements = rows_ * row_elements_;
   for (std::int64_t i = 0; i < sets; ++i) {
     Set set;
@@ -145,6 +145,7 @@ Call Workbench::next_call() {
 
 template <class Run>
 double Workbench::time_repeated(int& repeats, const Run& run) {
+  if (timer_ == nullptr) timer_ = device_.timer();
   if (repeats == 0) {
     timer_->start();
     run();  // also wakes threads and caches
@@ -159,10 +160,12 @@ double Workbench::time_repeated(int& repeats, const Run& run) {
   return timer_->stop() / repeats;
 }
 
+void Workbench::run(const Kernel& kernel) {
+  kernel.run(next_call(), {.data = workspace_->data(), .size = workspace_->size()});
+}
+
 double Workbench::time(const Kernel& kernel) {
-  return time_repeated(repeats_, [&] {
-    kernel.run(next_call(), {.data = workspace_->data(), .size = workspace_->size()});
-  });
+  return time_repeated(repeats_, [&] { run(kernel); });
 }
 
 std::vector<BoundKind> Workbench::bound_kinds() const {

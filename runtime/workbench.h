@@ -29,6 +29,8 @@ class Workbench {
   // Bytes of the tensors that one call reads and writes.
   [[nodiscard]] std::int64_t bytes() const { return rows_ * row_bytes_; }
 
+  // Runs one call.
+  void run(const Kernel& kernel);
   // Seconds of one call, everything the kernel needs counted in. Short calls are repeated until
   // they fill 100 microseconds, and the mean is given.
   double time(const Kernel& kernel);
@@ -61,7 +63,7 @@ class Workbench {
   int repeats_ = 0;  // of a call in one timing; 0: not known yet
   int bound_repeats_ = 0;
   std::unique_ptr<DeviceMemory> a_, b_, da_, db_, workspace_;
-  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> timer_;  // once something is timed
 };
 
 }  // namespace grkan

@@ -43,14 +43,15 @@ struct Result {
 // The command with the cache folder `folder`/cache.
 class Command {
  public:
-  explicit Command(fs::path folder) : folder_(std::move(folder)) {
+  explicit Command(fs::path folder, std::string program = GRKAN_COMMAND)
+      : folder_(std::move(folder)), program_(std::move(program)) {
     fs::create_directories(folder_);
     fs::permissions(folder_, fs::perms::owner_all);
   }
   [[nodiscard]] fs::path cache() const { return folder_ / "cache"; }
 
   void start(const Words& words) {
-    Words all = {GRKAN_COMMAND};
+    Words all = {program_};
     all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> arguments;
     for (std::string& word : all) arguments.push_back(word.data());
@@ -62,7 +63,8 @@ class Command {
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&files, 1, (folder_ / "out").c_str(), flags, 0600);
     posix_spawn_file_actions_addopen(&files, 2, (folder_ / "err").c_str(), flags, 0600);
-    ASSERT_EQ(posix_spawn(&process_, GRKAN_COMMAND, &files, nullptr, arguments.data(), environ), 0);
+    ASSERT_EQ(posix_spawn(&process_, program_.c_str(), &files, nullptr, arguments.data(), environ),
+              0);
     posix_spawn_file_actions_destroy(&files);
   }
   void interrupt() const { kill(process_, SIGINT); }
@@ -79,6 +81,7 @@ class Command {
 
  private:
   fs::path folder_;
+  std::string program_;
   pid_t process_ = 0;
 };
 

@@ -8,10 +8,13 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cache/binary_file.h"
+#include "core/binary.h"
 #include "tests/cli_command.h"
 #include "tests/json_doc.h"
 
@@ -357,6 +360,197 @@ TEST_F(CliTest, InterruptedTuningKeepsWhatItMeasured) {
   EXPECT_EQ(next.json()["results"][0]["search"]["resumed"], looked_at);
 }
 
+TEST_F(CliTest, VirtualGpusAreDevicesOfEveryVerb) {
+  Command command = fresh();
+  EXPECT_TRUE(devices()["virtual_driver"].is_string()) << devices()["why"];
+  const Result explain = command.run({"explain", kProblem, "--device", "virtual:b200", "--json"});
+  EXPECT_EQ(explain.exit_code, 0) << explain.err;
+  Documented("explain", true).hold(explain.json());
+  EXPECT_EQ(explain.json()["results"][0]["device"], "virtual:b200");
+  EXPECT_EQ(explain.json()["results"][0]["target"], "sm_100");
+  const Words emit = {"emit", kProblem, "--device", "virtual:t4", "--stage", "schedule", "--json"};
+  EXPECT_EQ(command.run(emit).json()["results"][0]["target"], "sm_75");
+  EXPECT_EQ(command.run({"emit", kProblem, "--device", "virtual:t4", "--arch", "sm_90"}).exit_code,
+            2);
+  if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
+  const Result compile = command.run({"compile", kProblem, "--device", "virtual:t4", "--json"});
+  EXPECT_EQ(compile.exit_code, 0) << compile.err;
+  Documented("compile", true).hold(compile.json());
+  EXPECT_EQ(compile.json()["results"][0]["device"], "virtual:t4");
+  EXPECT_EQ(compile.json()["results"][0]["target"], "sm_75");
+  const Result check =
+      command.run({"check", kProblem, "--rows", "50", "--device", "virtual:h200", "--json"});
+  EXPECT_EQ(check.exit_code, 0) << check.out;
+  Documented("check", true).hold(check.json());
+  EXPECT_EQ(check.json()["device"], "virtual:h200");
+  EXPECT_EQ(check.json()["failed"], 0);
+  const Result tune =
+      command.run({"tune", kProblem, "--device", "virtual:h200", "--budget", "1s", "--json"});
+  EXPECT_EQ(tune.exit_code, 1);
+  EXPECT_EQ(tune.json()["failure"]["status"], "unsupported");
+  EXPECT_NE(tune.err.find("virtual:h200 is a virtual GPU"), std::string::npos) << tune.err;
+  EXPECT_TRUE(entries(command, "winner").empty());
+  EXPECT_TRUE(entries(command, "measurements").empty());
+}
+
+// Of one entry of a result: the counts hold together.
+void expect_whole(const Json& counts, double floor, std::size_t launches) {
+  double sum = 0;
+  for (const auto& [name, count] : counts["classes_per_element"].items()) sum += double(count);
+  EXPECT_NEAR(sum, counts["instructions_per_element"], 1e-9 * sum);
+  EXPECT_EQ(counts["floor_bytes_per_element"], floor);
+  const double moved =
+      double(counts["loads"]["bytes_per_element"]) + double(counts["stores"]["bytes_per_element"]);
+  EXPECT_GE(moved, floor);
+  EXPECT_GT(counts["lane_efficiency"], 0.5);
+  EXPECT_LE(counts["lane_efficiency"], 1);
+  EXPECT_EQ(counts["atomics"], 0);
+  EXPECT_EQ(counts["launches"].size(), launches);
+}
+
+TEST_F(CliTest, BenchCountsOnAVirtualGpu) {
+  if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
+  Command command = fresh();
+  const Words words = {"bench", kProblem, "--rows", "1000", "--device", "virtual:h200"};
+  Words with_json = words;
+  with_json.emplace_back("--json");
+  const Result result = command.run(with_json);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Json document = result.json();
+  Documented("bench", true).hold(document);
+  expect_reasons(document);
+  ASSERT_EQ(document["results"].size(), 2U);
+  const Json& forward = document["results"][0];
+  const Json& backward = document["results"][1];
+  expect_whole(forward["counts"], 8, 1);
+  expect_whole(backward["counts"], 12, 2);
+  EXPECT_EQ(forward["counts"]["stores"]["bytes_per_element"], 4.0) << "y alone";
+  EXPECT_GT(backward["counts"]["barriers"], 0);
+  EXPECT_GT(backward["counts"]["shared_requests"], 0);
+  const Json compiled =
+      command.run({"compile", kProblem, "--rows", "1000", "--device", "virtual:h200", "--json"})
+          .json();
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Json& entry = document["results"][i];
+    EXPECT_TRUE(entry["time_ns"].is_null());
+    EXPECT_TRUE(entry["bound_ns"].is_null());
+    EXPECT_TRUE(entry["findings"].empty());
+    EXPECT_EQ(entry["evidence"], "default");
+    EXPECT_EQ(entry["default"]["counts"], entry["counts"]);
+    EXPECT_LE(entry["error"].begin()->at("scaled"), 1);
+    for (const char* field : {"schedule", "registers", "shared_bytes"}) {
+      EXPECT_EQ(entry[field], compiled["results"][i][field]) << "as ptxas reported";
+    }
+  }
+  const Result text = command.run(words);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  for (const char* part : {"counted, not timed", "instructions/element", "  fma", "occupancy"}) {
+    EXPECT_EQ(count(text.out, part), 2U) << text.out;
+  }
+  // Another schedule beside the default.
+  const Result other =
+      command.run({"bench", std::string("forward/") + kProblem, "--rows", "100", "--device",
+                   "virtual:h200", "--schedule", "v1_r1_x32_y4_div@blocks2", "--json"});
+  EXPECT_EQ(other.exit_code, 0) << other.err;
+  Documented("bench", true).hold(other.json());
+  const Json candidates = other.json()["results"][0]["candidates"];
+  ASSERT_EQ(candidates.size(), 1U);
+  expect_whole(candidates[0]["counts"], 8, 1);
+}
+
+// Puts other PTX into every GPU binary of a cache.
+void change_ptx(const std::vector<fs::path>& paths, const std::regex& what,
+                const std::string& with) {
+  for (const fs::path& path : paths) {
+    BinaryFile file;
+    ASSERT_EQ(parse_binary_file(read_file(path), file), "");
+    Binary binary = parse_binary(file.payload);
+    const std::string changed = std::regex_replace(binary.ptx, what, with);
+    ASSERT_NE(changed, binary.ptx) << binary.ptx;
+    binary.ptx = changed;
+    file.payload = serialize(binary);
+    std::ofstream(path, std::ios::binary) << to_bytes(file);
+  }
+}
+
+TEST_F(CliTest, FindingsOfAVirtualGpuFail) {
+  if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
+  struct Mistake {
+    const char* direction;
+    std::regex what;
+    const char* with;
+    const char* check;
+    std::vector<const char*> verbs;  // that meet it
+  };
+  const std::vector<Mistake> mistakes = {
+      {"backward", std::regex("bar\\.sync[^;]*;"), "", "shared_race", {"check", "bench"}},
+      {"forward",
+       std::regex("(st\\.global[^;]*\\[%rd[0-9]+)"),
+       "$1+1073741824",
+       "out_of_bounds",
+       {"check", "bench"}},
+      // The answers are right; in place it would not be sure on a GPU.
+      {"forward", std::regex("ld\\.global(?!\\.nc)"), "ld.global.nc", "read_only", {"check"}}};
+  for (const Mistake& mistake : mistakes) {
+    SCOPED_TRACE(mistake.check);
+    Command command(folder() / mistake.check);
+    const auto run = [&](const char* verb) {
+      return command.run({verb, kProblem, "--direction", mistake.direction, "--rows", "500",
+                          "--device", "virtual:h200", "--json"});
+    };
+    EXPECT_EQ(run("compile").exit_code, 0);
+    change_ptx(entries(command, "binary"), mistake.what, mistake.with);
+    for (const char* verb : mistake.verbs) {
+      const Result result = run(verb);
+      EXPECT_EQ(result.exit_code, 1) << verb << result.err;
+      const Json document = result.json();
+      Documented(verb, true).hold(document);
+      EXPECT_EQ(document["failure"]["status"], "wrong_answer");
+      Json findings = Json::array();
+      for (const Json& entry : document["results"]) {
+        for (const Json& finding : entry.value("findings", Json::array())) {
+          findings.push_back(finding);
+        }
+      }
+      ASSERT_FALSE(findings.empty()) << verb;
+      EXPECT_EQ(findings[0]["check"], mistake.check);
+      EXPECT_NE(result.err.find(mistake.check), std::string::npos) << result.err;
+    }
+  }
+  // What one call did wrong does not stand in the way of the others; a finding alone is a failure.
+  Command command(folder() / "read_only");
+  const Json document = command
+                            .run({"check", std::string("forward/") + kProblem, "--rows", "500",
+                                  "--device", "virtual:h200", "--json"})
+                            .json();
+  EXPECT_EQ(document["failed"], 1);
+  EXPECT_GT(document["passed"], 8);
+  for (const Json& entry : document["results"]) {
+    EXPECT_EQ(entry["passed"], !entry.contains("findings"));
+    EXPECT_TRUE(entry["error"]["y"].is_object() && entry["error"]["y"]["scaled"] <= 1);
+    if (entry["passed"]) continue;
+    EXPECT_NE(entry["circumstances"].get<std::string>().find("in place"), std::string::npos);
+    EXPECT_NE(entry["failed"].get<std::string>().find("read_only"), std::string::npos);
+  }
+}
+
+TEST_F(CliTest, AMissingVirtualDriverIsNamedWithItsPlaces) {
+  const fs::path copy = folder() / "alone" / "grkan";
+  fs::create_directories(copy.parent_path());
+  fs::copy_file(GRKAN_COMMAND, copy);
+  Command command(folder() / "alone", copy);
+  const Result check = command.run({"check", kProblem, "--device", "virtual:h200", "--json"});
+  EXPECT_EQ(check.exit_code, 1);
+  EXPECT_EQ(check.json()["failure"]["status"], "no_device");
+  const std::string beside = (copy.parent_path() / "libgrkan_virtual_cuda.so").string();
+  EXPECT_NE(check.err.find(beside), std::string::npos) << check.err;
+  const Json told = command.run({"devices", "--json"}).json();
+  Documented("devices").hold(told);
+  EXPECT_TRUE(told["virtual_driver"].is_null());
+  EXPECT_NE(told["why"]["virtual_driver"].get<std::string>().find(beside), std::string::npos);
+  EXPECT_NE(command.run({"devices"}).out.find("no virtual GPU: "), std::string::npos);
+}
+
 struct Call {
   Words words;
   int exit_code;
@@ -394,6 +588,9 @@ TEST_F(CliTest, WrongCallsSayWhatIsWrong) {
       {{"check", p, "--device", "cuda:0"},
        1,
        {"/nowhere/libcuda.so.1", "can't be opened", "GRKAN_CUDA_DRIVER"}},
+      {{"check", p, "--device", "virtual:riva128"}, 2, {"riva128", "h200"}},
+      {{"bench", p, "--device", "virtual:"}, 2, {"unknown device 'virtual:'", "virtual:h200"}},
+      {{"compile", p, "--device", "gpu"}, 2, {"unknown device 'gpu'"}},
       {{"check", p, "--direction", "up"}, 2, {"unknown direction 'up'", "forward, backward"}},
       {{"explain", p, "--inner", "0"}, 2, {"inner 0 is not positive"}},
       {{"explain", p, "--determinism", "some"}, 2, {"unknown determinism 'some'", "run_to_run"}},

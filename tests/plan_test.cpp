@@ -215,16 +215,5 @@ TEST_F(PlanTest, NoDriverIsAClearStatus) {
   EXPECT_EQ(context.devices().size(), 1U);
 }
 
-TEST_F(PlanTest, TheVirtualGpuIsNamedWhereItIsMissing) {
-  Context context(options);
-  try {
-    Plan plan(context, problem, "virtual:h200", {});
-    GTEST_SKIP() << "SKIP: libgrkan_virtual_cuda is installed";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), Status::no_device);
-    EXPECT_NE(std::string(error.what()).find("libgrkan_virtual_cuda.so"), std::string::npos);
-  }
-}
-
 }  // namespace
 }  // namespace grkan

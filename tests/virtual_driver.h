@@ -23,6 +23,7 @@ struct Api {
     GRKAN_VIRTUAL_FUNCTIONS(GRKAN_BIND)
 #undef GRKAN_BIND
     configure = reinterpret_cast<decltype(configure)>(dlsym(library, "grkan_virtual_configure"));
+    device = reinterpret_cast<decltype(device)>(dlsym(library, "grkan_virtual_device"));
     report = reinterpret_cast<decltype(report)>(dlsym(library, "grkan_virtual_report"));
     reset = reinterpret_cast<decltype(reset)>(dlsym(library, "grkan_virtual_reset"));
   }
@@ -30,6 +31,7 @@ struct Api {
   GRKAN_VIRTUAL_FUNCTIONS(GRKAN_MEMBER)
 #undef GRKAN_MEMBER
   int (*configure)(const char*) = nullptr;
+  int (*device)(const char*) = nullptr;
   const char* (*report)() = nullptr;
   void (*reset)() = nullptr;
 };

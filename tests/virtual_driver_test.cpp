@@ -146,6 +146,24 @@ TEST_F(VirtualDriverStart, ProgramsConfigureToo) {
   EXPECT_EXIT(body(), ::testing::ExitedWithCode(0), "there is no|a11");
 }
 
+TEST_F(VirtualDriverStart, DevicesOfAModelAreMadeOnDemand) {
+  EXPECT_EXIT(
+      {
+        setenv("GRKAN_VIRTUAL", "model=t4", 1);
+        const Api& cu = open_api();
+        int count = 0;
+        int capability = 0;
+        const bool right =
+            cu.device("t4") == -1 && cu.cuInit(0) == Result::success && cu.device("t4") == 0 &&
+            cu.device("h200") == 1 && cu.device("h200") == 1 && cu.device("t5") == -1 &&
+            cu.device(nullptr) == -1 && cu.cuDeviceGetCount(&count) == Result::success &&
+            count == 2 && cu.cuDeviceGetAttribute(&capability, 75, 1) == Result::success &&
+            capability == 9;
+        std::exit(right ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "t5");
+}
+
 TEST_F(VirtualDriver, ExportsEveryFunctionOfItsTable) {
 #define GRKAN_CHECK_BOUND(name, parameters) EXPECT_NE(cu.name, nullptr) << #name;
   GRKAN_VIRTUAL_FUNCTIONS(GRKAN_CHECK_BOUND)

@@ -23,7 +23,15 @@ TEST_F(VirtualDriver, RunsAKernel) {
   EXPECT_EQ(launches[0]["grid"], (std::vector<int>{2, 1, 1}));
   EXPECT_EQ(launches[0]["block"], (std::vector<int>{64, 1, 1}));
   EXPECT_EQ(launches[0]["counts"]["loads"]["bytes"], 400);
-  EXPECT_EQ(launches[0]["counts"]["stores"]["sectors"], 13);  // 400 bytes from an aligned address
+  const auto& stores = launches[0]["counts"]["stores"];
+  EXPECT_EQ(stores["sectors"], 13);  // 400 bytes from an aligned address
+  EXPECT_EQ(stores["requests"], 4);  // three whole warps, and 4 lanes
+  EXPECT_EQ(stores["sectors_per_request"], 13.0 / 4);
+  EXPECT_EQ(stores["bytes_per_sector"], 400.0 / 13);
+  EXPECT_EQ(launches[0]["registers"], 40);
+  EXPECT_EQ(launches[0]["registers_estimated"], true);
+  EXPECT_EQ(launches[0]["resident_blocks"], 24);  // 48 warps of 40 registers fit
+  EXPECT_EQ(launches[0]["occupancy"], 0.75);
   EXPECT_TRUE(launches[0]["findings"].empty());
   cu.reset();
   EXPECT_TRUE(report()["launches"].empty());

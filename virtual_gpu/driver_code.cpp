@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 #include "virtual_gpu/driver_limits.h"
@@ -82,13 +83,19 @@ Result read_options(unsigned count, const int* options, void** values, JitOption
   return Result::success;
 }
 
-Result ptx_of(const void* image, std::string& ptx) {
+Result ptx_of(const void* image, std::string& ptx, Build& build) {
+  thread_local std::vector<CubinKernel> refused;
   if (image == nullptr) return Result::invalid_value;
-  constexpr std::array<std::string_view, 3> kMachineCode = {
+  build.cubin = std::exchange(refused, {});
+  constexpr std::string_view kElf =
       "\x7F"
-      "ELF",                // a cubin
-      "\x50\xED\x55\xBA",   // a fat binary
-      "\xB1\x43\x62\x46"};  // its wrapper
+      "ELF";
+  if (begins_with(image, kElf)) {
+    refused = read_cubin(image);
+    return Result::no_binary_for_gpu;
+  }
+  constexpr std::array<std::string_view, 2> kMachineCode = {"\x50\xED\x55\xBA",   // a fat binary
+                                                            "\xB1\x43\x62\x46"};  // its wrapper
   for (const std::string_view magic : kMachineCode) {
     if (begins_with(image, magic)) return Result::no_binary_for_gpu;
   }
@@ -169,7 +176,7 @@ Result module_of(const std::shared_ptr<LibraryState>& library, ContextState& con
   module = std::make_shared<ModuleState>();
   module->context = &context;
   module->code = std::move(code);
-  module->most_registers = library->most_registers;
+  module->build = library->build;
   module->handle = state().modules.add(module);
   library->modules.emplace(&context, module);
   return Result::success;
@@ -197,12 +204,24 @@ Result resolve(Function handle, ContextState& context, std::shared_ptr<FunctionS
   return function_of(*kernel, context, function, ignored);
 }
 
-int registers_of(const ModuleKernel& kernel, int most_registers) {
+Resources resources_of(const ModuleKernel& kernel, const Build& build) {
   constexpr int kRegisterFile = 65536;
-  const int resident = kernel.max_threads * std::max(1, kernel.min_blocks);
-  int allowed = std::min(kMostRegisters, kRegisterFile / std::max(1, resident) / 8 * 8);
-  if (most_registers != 0) allowed = std::min(allowed, most_registers);
-  return std::min(allowed, kUsualRegisters);
+  const auto known = std::ranges::find(build.cubin, kernel.name, &CubinKernel::name);
+  Resources r;
+  r.of_cubin = known != build.cubin.end();
+  if (r.of_cubin) {
+    r.registers = known->registers;
+    r.shared_bytes = known->shared_bytes;
+    r.local_bytes = known->local_bytes;
+  } else {
+    const int resident = kernel.max_threads * std::max(1, kernel.min_blocks);
+    const int allowed = std::min(kMostRegisters, kRegisterFile / std::max(1, resident) / 8 * 8);
+    r.registers = std::min(allowed, kUsualRegisters);
+    r.shared_bytes = kernel.shared_bytes;
+    r.local_bytes = kernel.local_bytes;
+  }
+  if (build.most_registers != 0) r.registers = std::min(r.registers, build.most_registers);
+  return r;
 }
 
 int occupancy(const FunctionState& function, int threads, std::size_t dynamic_shared) {
@@ -215,14 +234,14 @@ int occupancy(const FunctionState& function, int threads, std::size_t dynamic_sh
   const int warps = (threads + 31) / 32;
   const int resident_warps = int(model.threads_per_multiprocessor.value) / 32;
   int blocks = std::min(limits.blocks, resident_warps / warps);
-  const std::size_t shared = rounded_up(
-      function.kernel->shared_bytes + dynamic_shared + limits.shared_reserved, shared_unit);
+  const Resources resources = resources_of(*function.kernel, function.module->build);
+  const std::size_t shared =
+      rounded_up(resources.shared_bytes + dynamic_shared + limits.shared_reserved, shared_unit);
   if (shared != 0) {
     const auto all = std::size_t(model.shared_bytes_per_multiprocessor.value);
     blocks = int(std::min(std::size_t(blocks), all / shared));
   }
-  const int registers = registers_of(*function.kernel, function.module->most_registers);
-  const auto of_warp = int(rounded_up(std::size_t(registers) * 32, kRegistersUnit));
+  const auto of_warp = int(rounded_up(std::size_t(resources.registers) * 32, kRegistersUnit));
   const int register_warps =
       int(model.registers_per_multiprocessor.value) / of_warp / kWarpsUnit * kWarpsUnit;
   return std::min(blocks, register_warps / warps);

@@ -17,8 +17,9 @@ struct JitOptions {
 };
 Result read_options(unsigned count, const int* options, void** values, JitOptions& read);
 
-// The PTX of an image, in `ptx`; no_binary_for_gpu for machine code.
-Result ptx_of(const void* image, std::string& ptx);
+// The PTX of an image, in `ptx`; no_binary_for_gpu for machine code. What a cubin tells of its
+// kernels is kept for the PTX that this thread gives next, and then is in `build`.
+Result ptx_of(const void* image, std::string& ptx, Build& build);
 
 // The module of `ptx`; null with the code in `result`, the message in the options' log and, once,
 // on stderr. `capability`: of the device, 90 for 9.0.
@@ -44,9 +45,16 @@ Result resolve(Function handle, ContextState& context, std::shared_ptr<FunctionS
 
 std::shared_ptr<Settings> default_settings(const ModuleKernel& kernel);
 
-// Registers of a thread: an estimate. PTX declares as many as it likes; what is left after
-// allocation only ptxas knows. It is what the launch bounds or the program allow, 40 at the most.
-int registers_of(const ModuleKernel& kernel, int most_registers);
+// What a kernel takes of a multiprocessor. Without a cubin the registers are an estimate: PTX
+// declares as many as it likes, and what is left after allocation only ptxas knows. It is what the
+// launch bounds or the program allow, 40 at the most.
+struct Resources {
+  int registers = 0;             // of a thread
+  std::size_t shared_bytes = 0;  // of a block, static
+  std::size_t local_bytes = 0;   // of a thread
+  bool of_cubin = false;
+};
+Resources resources_of(const ModuleKernel& kernel, const Build& build);
 
 // Blocks that a multiprocessor holds at once.
 int occupancy(const FunctionState& function, int threads, std::size_t dynamic_shared);

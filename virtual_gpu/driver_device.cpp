@@ -144,6 +144,22 @@ int grkan_virtual_configure(const char* text) {
   return 0;
 }
 
+int grkan_virtual_device(const char* name) {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  if (name == nullptr || !s.initialised) return -1;
+  try {
+    const GpuModel* model = &gpu_model(name);
+    add_devices({model});
+    const auto found =
+        std::ranges::find_if(s.devices, [&](const auto& device) { return device->model == model; });
+    return (*found)->ordinal;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "grkan virtual GPU: %s\n", error.what());
+    return -1;
+  }
+}
+
 Result cuDeviceGetCount(int* count) {
   return guarded([&] {
     if (count == nullptr) return Result::invalid_value;

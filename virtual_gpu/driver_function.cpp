@@ -15,21 +15,22 @@ struct Known {
   const ModuleKernel& kernel;
   const Settings& settings;
   const GpuModel& model;
-  int registers;
+  Resources resources;
 };
 
 std::optional<int> attribute(const Known& known, int which) {
   switch (which) {
     case 0: {  // MAX_THREADS_PER_BLOCK
       const auto all = int(known.model.registers_per_multiprocessor.value);
-      return std::min({kMostThreads, known.kernel.max_threads, all / known.registers / 32 * 32});
+      return std::min(
+          {kMostThreads, known.kernel.max_threads, all / known.resources.registers / 32 * 32});
     }
     case 1:  // SHARED_SIZE_BYTES
-      return int(known.kernel.shared_bytes);
+      return int(known.resources.shared_bytes);
     case 3:  // LOCAL_SIZE_BYTES
-      return int(known.kernel.local_bytes);
+      return int(known.resources.local_bytes);
     case 4:  // NUM_REGS
-      return known.registers;
+      return known.resources.registers;
     case 5:  // PTX_VERSION: of the code, as a capability
     case 6:  // BINARY_VERSION
       return known.model.compute_capability;
@@ -93,7 +94,7 @@ Result cuFuncGetAttribute(int* value, int which, Function function) {
   return with_function(function, [&](FunctionState& f) {
     const ModuleState& module = *f.module;
     return put(value, attribute({*f.kernel, *f.settings, *module.context->device->model,
-                                 registers_of(*f.kernel, module.most_registers)},
+                                 resources_of(*f.kernel, module.build)},
                                 which));
   });
 }
@@ -162,12 +163,12 @@ Result cuKernelGetName(const char** name, CudaKernel kernel) {
 }
 
 Result cuKernelGetAttribute(int* value, int which, CudaKernel kernel, Device device) {
-  return with_kernel(
-      kernel, device, [&](KernelState& k, Settings& settings, const GpuModel& model) {
-        return put(value, attribute({*k.kernel, settings, model,
-                                     registers_of(*k.kernel, k.library->most_registers)},
-                                    which));
-      });
+  return with_kernel(kernel, device,
+                     [&](KernelState& k, Settings& settings, const GpuModel& model) {
+                       return put(value, attribute({*k.kernel, settings, model,
+                                                    resources_of(*k.kernel, k.library->build)},
+                                                   which));
+                     });
 }
 
 Result cuKernelSetAttribute(int which, int value, CudaKernel kernel, Device device) {

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "virtual_gpu/driver_code.h"
 #include "virtual_gpu/driver_limits.h"
+#include "virtual_gpu/program.h"
 
 namespace grkan::vgpu::driver {
 namespace {
@@ -77,19 +78,34 @@ Result read_parameters(const ModuleKernel& kernel, void** parameters, void** ext
   return Result::success;
 }
 
+// What is known of a launch before it runs.
+LaunchRecord record_of(const FunctionState& function, const Shape& shape) {
+  const DeviceState& device = *function.module->context->device;
+  const Resources resources = resources_of(*function.kernel, function.module->build);
+  const auto threads = int(shape.block.count());
+  const int blocks = occupancy(function, threads, shape.dynamic_shared);
+  const int warps = (threads + kLanes - 1) / kLanes;
+  return {.device = device.ordinal,
+          .model = std::string(device.model->name),
+          .kernel = function.kernel->name,
+          .grid = shape.grid,
+          .block = shape.block,
+          .registers = resources.registers,
+          .registers_estimated = !resources.of_cubin,
+          .shared_bytes = resources.shared_bytes + shape.dynamic_shared,
+          .local_bytes = resources.local_bytes,
+          .resident_blocks = blocks,
+          .occupancy = blocks * warps * kLanes / device.model->threads_per_multiprocessor.value,
+          .result = {}};
+}
+
 Result execute(const FunctionState& function, const Shape& shape,
                const std::vector<std::byte>& parameters) {
   State& s = state();
   ContextState& context = *function.module->context;
   if (context.fault != Result::success) return context.fault;
   const ModuleKernel& kernel = *function.kernel;
-  LaunchRecord record{.device = context.device->ordinal,
-                      .model = std::string(context.device->model->name),
-                      .kernel = kernel.name,
-                      .grid = shape.grid,
-                      .block = shape.block,
-                      .shared_bytes = kernel.shared_bytes + shape.dynamic_shared,
-                      .result = {}};
+  LaunchRecord record = record_of(function, shape);
   try {
     record.result = launch(kernel, shape.grid, shape.block, shape.dynamic_shared, parameters,
                            *context.device->memory, s.options);

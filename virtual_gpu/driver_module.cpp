@@ -50,8 +50,9 @@ Result cuModuleLoadDataEx(Module* module, const void* image, unsigned count, int
     if (context.fault != Result::success) return context.fault;
     JitOptions read;
     std::string ptx;
+    Build build;
     Result result = read_options(count, options, values, read);
-    if (result == Result::success) result = ptx_of(image, ptx);
+    if (result == Result::success) result = ptx_of(image, ptx, build);
     if (result == Result::success) result = refuse_in_capture();
     if (result != Result::success) return result;
     auto code = compile(ptx, context.device->model->compute_capability, *context.device->memory,
@@ -60,7 +61,8 @@ Result cuModuleLoadDataEx(Module* module, const void* image, unsigned count, int
     auto made = std::make_shared<ModuleState>();
     made->context = &context;
     made->code = std::move(code);
-    made->most_registers = read.most_registers;
+    made->build = std::move(build);
+    made->build.most_registers = read.most_registers;
     made->handle = state().modules.add(made);
     *module = made->handle;
     return Result::success;
@@ -124,9 +126,9 @@ Result cuLibraryLoadData(Library* library, const void* code, int* jit_options, v
     JitOptions read;
     auto made = std::make_shared<LibraryState>();
     Result result = read_options(jit_count, jit_options, jit_values, read);
-    if (result == Result::success) result = ptx_of(code, made->ptx);
+    if (result == Result::success) result = ptx_of(code, made->ptx, made->build);
     if (result != Result::success) return result;
-    made->most_registers = read.most_registers;
+    made->build.most_registers = read.most_registers;
     made->scratch = std::make_unique<Memory>(kScratch);
     made->code = compile(made->ptx, capability_for_library(), *made->scratch, read, result);
     if (made->code == nullptr) return result;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "virtual_gpu/configuration.h"
+#include "virtual_gpu/cubin.h"
 #include "virtual_gpu/driver_api.h"
 #include "virtual_gpu/memory.h"
 #include "virtual_gpu/module.h"
@@ -34,6 +35,9 @@ extern "C" {
 // cuInit it adds the devices that are missing and changes the options of later launches. 0, or 1
 // (CUDA_ERROR_INVALID_VALUE) with a line on stderr.
 __attribute__((visibility("default"))) int grkan_virtual_configure(const char* text);
+// The ordinal of the first device of a model, "h200"; where there is none it is added (after
+// cuInit). -1 with a line on stderr: there is no such model.
+__attribute__((visibility("default"))) int grkan_virtual_device(const char* model);
 // JSON of all launches since the last reset (report.h); it stays until this thread's next call.
 __attribute__((visibility("default"))) const char* grkan_virtual_report();
 // Forgets launches and findings, and the fault that a launch left in its context.
@@ -147,11 +151,18 @@ struct ContextState {
   std::shared_ptr<StreamState> per_thread;
 };
 
+// How code came: what the program asked of the compiler and, where this thread was refused a cubin
+// right before, what that tells of its kernels.
+struct Build {
+  int most_registers = 0;  // 0: not asked for
+  std::vector<CubinKernel> cubin;
+};
+
 struct ModuleState {
   ContextState* context = nullptr;
   Module handle = nullptr;
   std::unique_ptr<vgpu::Module> code;
-  int most_registers = 0;  // asked for when it was loaded
+  Build build;
   std::map<std::string, Function, std::less<>> functions;
 };
 
@@ -169,7 +180,7 @@ struct FunctionState {
 
 struct LibraryState {
   std::string ptx;
-  int most_registers = 0;
+  Build build;
   std::unique_ptr<Memory> scratch;     // for the variables of `code`
   std::unique_ptr<vgpu::Module> code;  // names and sizes; a context runs its own
   std::map<ContextState*, std::shared_ptr<ModuleState>> modules;

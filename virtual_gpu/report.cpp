@@ -14,15 +14,20 @@ constexpr std::size_t kMostLaunches = 100'000;
 
 ordered_json to_json(const Dim3& d) { return {d.x, d.y, d.z}; }
 
+double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; }
+
 ordered_json to_json(const Counts::Access& access) {
-  return {{"requests", access.requests}, {"bytes", access.bytes}, {"sectors", access.sectors}};
+  return {{"requests", access.requests},
+          {"bytes", access.bytes},
+          {"sectors", access.sectors},
+          {"sectors_per_request", ratio(double(access.sectors), double(access.requests))},
+          {"bytes_per_sector", ratio(double(access.bytes), double(access.sectors))}};
 }
 
 ordered_json to_json(const Counts& c) {
-  const double lanes = 32.0 * double(c.warp_instructions);
   return {{"instructions", c.instructions},
           {"warp_instructions", c.warp_instructions},
-          {"lane_efficiency", lanes == 0 ? 1.0 : double(c.instructions) / lanes},
+          {"lane_efficiency", ratio(double(c.instructions), 32.0 * double(c.warp_instructions))},
           {"classes", c.classes},
           {"loads", to_json(c.loads)},
           {"stores", to_json(c.stores)},
@@ -47,7 +52,12 @@ ordered_json to_json(const LaunchRecord& record) {
           {"model", record.model},
           {"grid", to_json(record.grid)},
           {"block", to_json(record.block)},
+          {"registers", record.registers},
+          {"registers_estimated", record.registers_estimated},
           {"shared_bytes", record.shared_bytes},
+          {"local_bytes", record.local_bytes},
+          {"resident_blocks", record.resident_blocks},
+          {"occupancy", record.occupancy},
           {"counts", to_json(record.result.counts)},
           {"findings", findings},
           {"trap", record.result.trap}};

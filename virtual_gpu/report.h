@@ -16,7 +16,12 @@ struct LaunchRecord {
   std::string model;  // of the device: "h200"
   std::string kernel;
   Dim3 grid, block;
+  int registers = 0;  // of a thread
+  bool registers_estimated = false;
   std::size_t shared_bytes = 0;  // of a block, static and dynamic
+  std::size_t local_bytes = 0;   // of a thread
+  int resident_blocks = 0;       // that a multiprocessor holds at once
+  double occupancy = 0;          // their warps, of those that it can hold
   LaunchResult result;
 };
 

@@ -1,0 +1,30 @@
+// What a virtual GPU counted and found (docs/virtual-gpu.md), as the fields of a result and as
+// lines for people.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/report.h"
+#include "runtime/kernel.h"
+
+namespace grkan::cli {
+
+// The launches of a device since the last call; null on a device that does not count.
+Json take_launches(Device& device);
+
+// What the checks found in these launches, a trap included.
+Json findings_of(const Json& launches);
+// "out_of_bounds: line 12, st.global.f32 [%rd4], %f3: thread ... (3 times)"
+std::string finding_text(const Json& finding);
+
+// The launches of one call together, and each: `elements` and `bytes` of the tensors that the task
+// must move.
+Json counts_of(const Json& launches, std::int64_t elements, std::int64_t bytes);
+
+// A column for each of the counts, under its name.
+std::vector<std::vector<std::string>> counts_table(const std::vector<std::string>& names,
+                                                   const std::vector<Json>& counts);
+
+}  // namespace grkan::cli

@@ -1,0 +1,259 @@
+// A virtual GPU as a device of the C ABI: plans run on it like on any other, and nothing is timed.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "core/sample.h"
+#include "grkan.h"
+
+namespace grkan {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char* kProblem = "p5q4-A-c96-g4-f32-last";
+constexpr std::int64_t kRows = 77;
+
+// The driver's library, as a caller with memory of its own opens it.
+class DriverMemory {
+ public:
+  explicit DriverMemory(const char* model) {
+    void* library = dlopen(GRKAN_VIRTUAL_CUDA, RTLD_NOW | RTLD_LOCAL);
+    EXPECT_NE(library, nullptr) << dlerror();
+    const auto get = [&](auto& function, const char* name) {
+      function =
+          reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
+      ASSERT_NE(function, nullptr) << name;
+    };
+    int (*init)(unsigned) = nullptr;
+    int (*device)(const char*) = nullptr;
+    int (*retain)(void**, int) = nullptr;
+    int (*push)(void*) = nullptr;
+    get(init, "cuInit");
+    get(device, "grkan_virtual_device");
+    get(retain, "cuDevicePrimaryCtxRetain");
+    get(push, "cuCtxPushCurrent_v2");
+    get(pop_, "cuCtxPopCurrent_v2");
+    get(allocate_, "cuMemAlloc_v2");
+    get(to_device_, "cuMemcpyHtoD_v2");
+    get(to_host_, "cuMemcpyDtoH_v2");
+    get(report_, "grkan_virtual_report");
+    get(reset_, "grkan_virtual_reset");
+    void* context = nullptr;
+    EXPECT_EQ(init(0), 0);
+    EXPECT_EQ(retain(&context, device(model)), 0);
+    EXPECT_EQ(push(context), 0);
+    reset_();
+  }
+  ~DriverMemory() {
+    void* context = nullptr;
+    pop_(&context);
+  }
+  DriverMemory(const DriverMemory&) = delete;
+  DriverMemory& operator=(const DriverMemory&) = delete;
+
+  void* allocate(std::size_t bytes) const {
+    unsigned long long pointer = 0;
+    EXPECT_EQ(allocate_(&pointer, bytes), 0);
+    return reinterpret_cast<void*>(pointer);
+  }
+  void* copy(const SampleBuffer& buffer) const {
+    void* memory = allocate(buffer.bytes());
+    EXPECT_EQ(to_device_(address(memory), buffer.data(), buffer.bytes()), 0);
+    return memory;
+  }
+  void fetch(SampleBuffer& buffer, const void* memory) const {
+    EXPECT_EQ(to_host_(buffer.data(), address(memory), buffer.bytes()), 0);
+  }
+  [[nodiscard]] Json launches() const { return Json::parse(report_()).at("launches"); }
+
+ private:
+  static unsigned long long address(const void* memory) {
+    return reinterpret_cast<unsigned long long>(memory);
+  }
+  int (*pop_)(void**) = nullptr;
+  int (*allocate_)(unsigned long long*, std::size_t) = nullptr;
+  int (*to_device_)(unsigned long long, const void*, std::size_t) = nullptr;
+  int (*to_host_)(void*, unsigned long long, std::size_t) = nullptr;
+  const char* (*report_)() = nullptr;
+  void (*reset_)() = nullptr;
+};
+
+class VirtualDevice : public ::testing::Test {
+ protected:
+  VirtualDevice() {
+    std::string name = ::testing::TempDir() + "grkan_virtual_XXXXXX";
+    EXPECT_NE(mkdtemp(name.data()), nullptr);
+    folder = name;
+    setenv("GRKAN_CUDA_DRIVER", GRKAN_VIRTUAL_CUDA, 1);
+    grkan_context_options options{};
+    options.size = sizeof options;
+    options.cache_dir = folder.c_str();
+    options.effort = GRKAN_EFFORT_QUICK;  // a plan that could would tune
+    options.log = [](void* user, std::int32_t, const char* message) {
+      *static_cast<std::string*>(user) += std::string(message) + "\n";
+    };
+    options.log_user = &log;
+    EXPECT_EQ(grkan_context_create(&options, &context), GRKAN_OK) << grkan_last_error();
+    EXPECT_EQ(grkan_problem_parse(kProblem, &problem), GRKAN_OK) << grkan_last_error();
+  }
+  ~VirtualDevice() override {
+    for (grkan_plan* plan : plans) grkan_plan_destroy(plan);
+    grkan_context_destroy(context);
+    fs::remove_all(folder);
+  }
+
+  grkan_plan* plan(const char* device, std::int32_t gradients = 0) {
+    grkan_plan* made = nullptr;
+    EXPECT_EQ(grkan_plan_create(context, &problem, device, gradients, &made), GRKAN_OK)
+        << grkan_last_error();
+    plans.push_back(made);
+    return made;
+  }
+  // Where there is no NVRTC nothing can run.
+  static bool cannot_compile(grkan_plan* plan) {
+    const grkan_status status = grkan_plan_prepare(plan, kRows, kRows, 1, 1);
+    EXPECT_TRUE(status == GRKAN_OK || status == GRKAN_NO_COMPILER) << grkan_last_error();
+    return status == GRKAN_NO_COMPILER;
+  }
+  static Json explain(grkan_plan* plan) {
+    grkan_text text{};
+    EXPECT_EQ(grkan_plan_explain(plan, GRKAN_FORWARD, kRows, 1, &text), GRKAN_OK)
+        << grkan_last_error();
+    const Json document = Json::parse(text.data);
+    grkan_text_free(&text);
+    return document;
+  }
+
+  std::string folder;
+  std::string log;
+  grkan_context* context = nullptr;
+  grkan_problem problem{};
+  std::vector<grkan_plan*> plans;
+};
+
+TEST_F(VirtualDevice, ForwardAndBackwardAgreeWithTheReference) {
+  grkan_plan* made = plan("virtual:a100-80", GRKAN_DX | GRKAN_DA | GRKAN_DB);
+  ASSERT_NE(made, nullptr);
+  if (cannot_compile(made)) GTEST_SKIP() << "SKIP: no NVRTC on this machine";
+  const DriverMemory memory("a100-80");
+  const std::array<Task, 2> tasks = {forward_task(parse_problem(kProblem)),
+                                     backward_task(parse_problem(kProblem))};
+  for (const Task& task : tasks) {
+    Sample sample(task, {.rows = kRows});
+    const Reference reference = make_reference(task, sample.call());
+    const Call call = sample.call();
+    std::size_t bytes = 0;
+    ASSERT_EQ(grkan_plan_workspace_size(made, task.backward() ? GRKAN_BACKWARD : GRKAN_FORWARD, 1,
+                                        &bytes),
+              GRKAN_OK);
+    void* workspace = memory.allocate(bytes + 64);
+    void* out = memory.allocate(sample.out.bytes());
+    void* da = task.backward() ? memory.allocate(sample.da.bytes()) : nullptr;
+    void* db = task.backward() ? memory.allocate(sample.db.bytes()) : nullptr;
+    if (task.backward()) {
+      grkan_backward_args args{};
+      args.size = sizeof args;
+      args.rows = kRows;
+      args.x = memory.copy(sample.x);
+      args.x_stride = call.x_stride;
+      args.dy = memory.copy(sample.dy);
+      args.dy_stride = call.dy_stride;
+      args.dx = out;
+      args.dx_stride = call.out_stride;
+      args.a = memory.copy(sample.a);
+      args.b = memory.copy(sample.b);
+      args.da = da;
+      args.db = db;
+      args.workspace = workspace;
+      args.workspace_size = bytes;
+      ASSERT_EQ(grkan_backward(made, &args), GRKAN_OK) << grkan_last_error();
+      memory.fetch(sample.da, da);
+      memory.fetch(sample.db, db);
+    } else {
+      grkan_forward_args args{};
+      args.size = sizeof args;
+      args.rows = kRows;
+      args.x = memory.copy(sample.x);
+      args.x_stride = call.x_stride;
+      args.y = out;
+      args.y_stride = call.out_stride;
+      args.a = memory.copy(sample.a);
+      args.b = memory.copy(sample.b);
+      args.workspace = workspace;
+      args.workspace_size = bytes;
+      ASSERT_EQ(grkan_forward(made, &args), GRKAN_OK) << grkan_last_error();
+    }
+    memory.fetch(sample.out, out);
+    const Schedule schedule = default_schedule(task, {"sm_80"}, kRows);
+    const ErrorReport report = compare(task, schedule, reference, sample.call());
+    EXPECT_TRUE(report.passes()) << report.why_failed();
+  }
+  const Json launches = memory.launches();
+  ASSERT_EQ(launches.size(), 3U);  // forward; backward and its second pass
+  for (const Json& launch : launches) {
+    EXPECT_EQ(launch["model"], "a100-80");
+    EXPECT_EQ(launch["findings"], Json::array());
+    EXPECT_EQ(launch["registers_estimated"], false) << "the cubin came first";
+  }
+  EXPECT_EQ(explain(made)["registers"], launches[0]["registers"]) << "as ptxas reported";
+}
+
+TEST_F(VirtualDevice, ModelsAreDevicesOfTheirOwn) {
+  const Json h200 = explain(plan("virtual:h200"));
+  const Json t4 = explain(plan("virtual:t4"));
+  const Json again = explain(plan("virtual:h200"));
+  EXPECT_EQ(h200["device"], "virtual:h200");
+  EXPECT_EQ(h200["model"], "NVIDIA H200 SXM (virtual GPU)");
+  EXPECT_EQ(h200["target"], "sm_90");
+  EXPECT_EQ(t4["model"], "NVIDIA T4 (virtual GPU)");
+  EXPECT_EQ(t4["target"], "sm_75");
+  EXPECT_EQ(again, h200);
+  // The same library in place of libcuda: its first device.
+  const Json cuda = explain(plan("cuda:0"));
+  EXPECT_EQ(cuda["device"], "cuda:0");
+  EXPECT_NE(cuda["model"].get<std::string>().find("(virtual GPU)"), std::string::npos);
+}
+
+TEST_F(VirtualDevice, UnknownModelsAreNamedWithTheKnownOnes) {
+  grkan_plan* made = nullptr;
+  EXPECT_EQ(grkan_plan_create(context, &problem, "virtual:riva128", 0, &made),
+            GRKAN_INVALID_ARGUMENT);
+  const std::string message = grkan_last_error();
+  EXPECT_NE(message.find("riva128"), std::string::npos) << message;
+  EXPECT_NE(message.find("h200"), std::string::npos) << message;
+}
+
+TEST_F(VirtualDevice, TuningIsRefusedAndNothingIsStored) {
+  for (const char* device : {"virtual:h200", "cuda:0"}) {
+    grkan_plan* made = plan(device);
+    ASSERT_NE(made, nullptr);
+    grkan_tune_options options{};
+    options.size = sizeof options;
+    options.rows = kRows;
+    options.budget_seconds = 1;
+    grkan_text text{};
+    EXPECT_EQ(grkan_plan_tune(made, &options, &text), GRKAN_UNSUPPORTED);
+    const std::string message = grkan_last_error();
+    EXPECT_NE(message.find(std::string(device) + " is a virtual GPU"), std::string::npos)
+        << message;
+    EXPECT_NE(message.find("tune on a GPU"), std::string::npos) << message;
+    if (cannot_compile(made)) continue;
+    EXPECT_NE(log.find("is not tuned: " + std::string(device)), std::string::npos) << log;
+    EXPECT_EQ(explain(made)["evidence"], "default");
+  }
+  EXPECT_FALSE(fs::exists(folder + "/winners"));
+  EXPECT_FALSE(fs::exists(folder + "/measurements"));
+}
+
+}  // namespace
+}  // namespace grkan
