@@ -6,6 +6,7 @@
 #include "codegen/cuda_binary.h"
 #include "core/check.h"
 #include "core/random_task.h"
+#include "findings.h"
 #include "virtual_gpu/virtual_sample.h"
 
 namespace grkan {
@@ -13,15 +14,6 @@ namespace {
 
 #define SKIP_WITHOUT_NVRTC() \
   if (find_nvrtcs().empty()) GTEST_SKIP() << "SKIP: no NVRTC on this machine"
-
-std::string describe(const std::vector<vgpu::Finding>& findings) {
-  std::string text;
-  for (const vgpu::Finding& f : findings) {
-    text += std::string(to_string(f.check)) + ", line " + std::to_string(f.line) + " '" +
-            f.instruction + "': " + f.detail + ", " + std::to_string(f.times) + " times\n";
-  }
-  return text;
-}
 
 struct Options {
   std::int64_t rows = 37;

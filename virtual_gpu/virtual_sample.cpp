@@ -38,19 +38,25 @@ const void* VirtualSample::moved(const void* pointer) const {
   return nullptr;
 }
 
-std::vector<LaunchResult> VirtualSample::run(const Module& module, const CudaSchedule& schedule,
-                                             int multiprocessors, const LaunchOptions& options) {
-  const Task& task = sample_.task();
+Call VirtualSample::call() const {
   Call call = sample_.call();
-  const CudaLaunch launch = cuda_launch(task, schedule, call.rows, call.inner, multiprocessors);
   for (const void** pointer : {&call.x, &call.dy, &call.a, &call.b}) *pointer = moved(*pointer);
   for (void** pointer : {&call.out, &call.da, &call.db}) {
     *pointer = const_cast<void*>(moved(*pointer));
   }
+  return call;
+}
+
+std::vector<LaunchResult> VirtualSample::run(const Module& module, const CudaSchedule& schedule,
+                                             int multiprocessors, const LaunchOptions& options) {
+  const Task& task = sample_.task();
+  const Call moved_call = call();
+  const CudaLaunch launch =
+      cuda_launch(task, schedule, moved_call.rows, moved_call.inner, multiprocessors);
   std::uint64_t partial = 0;
   if (launch.partial_bytes != 0) partial = allocate(memory_, std::size_t(launch.partial_bytes));
   const CudaCall argument =
-      cuda_call(task, schedule, launch, call, reinterpret_cast<double*>(partial));
+      cuda_call(task, schedule, launch, moved_call, reinterpret_cast<double*>(partial));
   const auto bytes = std::as_bytes(std::span(&argument, 1));
   std::vector<LaunchResult> results;
   for (const ModuleKernel& kernel : module.kernels()) {

@@ -25,6 +25,11 @@ class VirtualSample {
   // Copies what they wrote into the sample.
   void read_back();
 
+  // For other launches: the sample's call over addresses of the device, and its memory. The tensors
+  // are allocated in the order x, dy, out, a, b, da, db.
+  [[nodiscard]] Call call() const;
+  [[nodiscard]] Memory& memory() const { return memory_; }
+
  private:
   struct Place {
     SampleBuffer* buffer;
