@@ -6,7 +6,8 @@
 #include "codegen/cuda_binary.h"
 #include "core/check.h"
 #include "core/random_task.h"
-#include "virtual_kernel.h"
+#include "findings.h"
+#include "virtual_gpu/virtual_sample.h"
 
 namespace grkan {
 namespace {
@@ -40,7 +41,7 @@ void check_kernel(const char* text, const char* architecture, const Options& siz
   for (const std::uint64_t seed : {0, 7}) {
     for (const int threads : {1, 2}) {
       sample.reset();
-      VirtualSample device(sample, memory);
+      vgpu::VirtualSample device(sample, memory);
       vgpu::LaunchOptions options;
       options.seed = seed;
       options.threads = threads;
@@ -51,6 +52,7 @@ void check_kernel(const char* text, const char* architecture, const Options& siz
         EXPECT_EQ(result.counts.atomics, 0U);
         EXPECT_GT(result.counts.instructions, 0U);
       }
+      device.read_back();
       const ErrorReport report = compare(task, Schedule(schedule), reference, sample.call());
       EXPECT_TRUE(report.passes()) << text << " " << architecture << ": " << report.why_failed();
       EXPECT_EQ(sample.why_damaged(), "") << text;
@@ -94,7 +96,7 @@ TEST(VirtualKernels, CountsDoNotDependOnThreads) {
   std::vector<vgpu::Counts> counts;
   for (const int threads : {1, 3}) {
     Sample sample(task, sample_options);
-    VirtualSample device(sample, memory);
+    vgpu::VirtualSample device(sample, memory);
     vgpu::LaunchOptions options;
     options.threads = threads;
     for (const vgpu::LaunchResult& r : device.run(module, schedule, 5, options)) {
