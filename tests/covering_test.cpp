@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -12,7 +11,7 @@ namespace grkan {
 namespace {
 
 using Values = std::vector<std::vector<int>>;
-using Legal = std::function<bool(const Row&)>;
+using WhyIllegal = std::function<std::string(const Row&)>;
 
 void each_row(const Values& values, const std::function<void(const Row&)>& visit, Row& row) {
   if (row.size() == values.size()) return visit(row);
@@ -27,13 +26,13 @@ struct Space {
   std::size_t legal = 0;
   std::set<ValuePair> pairs;  // of the legal rows
 };
-Space brute_force(const Values& values, const Legal& legal) {
+Space brute_force(const Values& values, const WhyIllegal& why) {
   Space space;
   Row row;
   each_row(
       values,
       [&](const Row& one) {
-        if (!legal(one)) return;
+        if (!why(one).empty()) return;
         ++space.legal;
         for (const ValuePair& pair : value_pairs(one)) space.pairs.insert(pair);
       },
@@ -73,8 +72,8 @@ TEST(Covering, PairsOfARow) {
 // Without rules the fewest rows are the product of the two largest; greedy takes not many more.
 TEST(Covering, FreeProductNeedsFewRows) {
   const Values values(8, {1, 2, 3, 4});
-  const Legal legal = [](const Row&) { return true; };
-  const std::vector<Row> rows = covering_rows(values, Row(8, 1), legal, 1);
+  const WhyIllegal why = [](const Row&) { return ""; };
+  const std::vector<Row> rows = covering_rows(values, Row(8, 1), why, 1);
   EXPECT_EQ(rows.front(), Row(8, 1));
   EXPECT_EQ(covered_by(rows).size(), 28U * 16);
   EXPECT_GE(rows.size(), 16U);
@@ -83,10 +82,12 @@ TEST(Covering, FreeProductNeedsFewRows) {
 
 TEST(Covering, SameSeedSameRows) {
   const Values values(6, {1, 2, 3});
-  const Legal legal = [](const Row& row) { return row[0] != row[5] || row[0] == 1; };
+  const WhyIllegal why = [](const Row& row) {
+    return row[0] != row[5] || row[0] == 1 ? "" : "both are " + std::to_string(row[0]);
+  };
   const Row start(6, 1);
-  EXPECT_EQ(covering_rows(values, start, legal, 5), covering_rows(values, start, legal, 5));
-  EXPECT_NE(covering_rows(values, start, legal, 5), covering_rows(values, start, legal, 6));
+  EXPECT_EQ(covering_rows(values, start, why, 5), covering_rows(values, start, why, 5));
+  EXPECT_NE(covering_rows(values, start, why, 5), covering_rows(values, start, why, 6));
 }
 
 // Random values, and rules such as schedules have: products below a bound, divisibility, values
@@ -110,23 +111,27 @@ TEST(Covering, RandomRulesAgainstBruteForce) {
     const std::size_t c = (a + 2) % parameters;
     const int most = 8 + int(random() % 60);
     const int special = values[c][random() % values[c].size()];
-    const Legal legal = [=](const Row& row) {
-      if (row[a] * row[b] > most) return false;
-      if (row[c] == special && row[a] % 2 != 0) return false;
-      return row[b] % row[c] == 0 || row[c] % row[b] == 0;
+    const WhyIllegal why = [=](const Row& row) -> std::string {
+      const auto values_of = [&](std::size_t p, std::size_t q) {
+        return std::to_string(row[p]) + " and " + std::to_string(row[q]);
+      };
+      if (row[a] * row[b] > most) return values_of(a, b) + " are too many";
+      if (row[c] == special && row[a] % 2 != 0) return "special but " + values_of(c, a);
+      if (row[b] % row[c] == 0 || row[c] % row[b] == 0) return {};
+      return values_of(b, c) + " don't divide";
     };
-    const Space wanted = brute_force(values, legal);
+    const Space wanted = brute_force(values, why);
     if (wanted.legal == 0) continue;
     Row start;
     Row row;
     each_row(
         values,
         [&](const Row& one) {
-          if (start.empty() && legal(one)) start = one;
+          if (start.empty() && why(one).empty()) start = one;
         },
         row);
-    const std::vector<Row> rows = covering_rows(values, start, legal, random());
-    EXPECT_TRUE(std::all_of(rows.begin(), rows.end(), legal));
+    const std::vector<Row> rows = covering_rows(values, start, why, random());
+    for (const Row& one : rows) EXPECT_EQ(why(one), "");
     EXPECT_LE(rows.size(), wanted.legal);
     expect_same(covered_by(rows), wanted.pairs, "space " + std::to_string(space));
   }
@@ -155,13 +160,13 @@ TEST(Covering, TilesOfTasksAgainstBruteForce) {
         values.emplace_back(some.begin(), some.end());
         start.push_back(usual);
       }
-      const Legal legal = [&](const Row& row) {
+      const WhyIllegal why = [&](const Row& row) {
         CudaSchedule s;
         for (std::size_t i = 0; i < row.size(); ++i) s.*cuda_parameters()[i].field = row[i];
-        return why_illegal(task, Schedule(s), target).empty();
+        return why_illegal(task, Schedule(s), target);
       };
-      const Space wanted = brute_force(values, legal);
-      const std::vector<Row> rows = covering_rows(values, start, legal, 3);
+      const Space wanted = brute_force(values, why);
+      const std::vector<Row> rows = covering_rows(values, start, why, 3);
       expect_same(covered_by(rows), wanted.pairs, std::string(name) + " " + architecture);
       EXPECT_LT(rows.size(), wanted.legal / 4) << name;
     }

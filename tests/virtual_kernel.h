@@ -1,13 +1,12 @@
 // A sample's tensors in the memory of a virtual GPU, and this project's kernels launched on them.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "core/cuda_call.h"
+#include "core/error.h"
 #include "core/sample.h"
 #include "virtual_gpu/launch.h"
 
@@ -22,9 +21,9 @@ class VirtualSample {
       // As aligned as on the host.
       const auto shift = reinterpret_cast<std::uintptr_t>(buffer->data()) % 64;
       const std::uint64_t base = memory.allocate(shift + buffer->bytes());
-      EXPECT_NE(base, 0U);
+      if (base == 0) fail(Status::internal, "no room for {} bytes", buffer->bytes());
       places_.push_back({buffer, base, base + shift});
-      EXPECT_TRUE(memory.write(base + shift, buffer->data(), buffer->bytes()));
+      memory.write(base + shift, buffer->data(), buffer->bytes());
     }
   }
   VirtualSample(const VirtualSample&) = delete;
@@ -51,7 +50,10 @@ class VirtualSample {
     std::vector<vgpu::LaunchResult> results;
     for (const vgpu::ModuleKernel& kernel : module.kernels()) {
       const bool second = kernel.name.ends_with("_second_pass");
-      EXPECT_EQ(kernel.parameter_bytes, bytes.size());
+      if (kernel.parameter_bytes != bytes.size()) {
+        fail(Status::internal, "{} takes {} bytes of parameters; a CudaCall has {}", kernel.name,
+             kernel.parameter_bytes, bytes.size());
+      }
       const vgpu::Dim3 grid = second ? vgpu::Dim3{launch.second_pass_blocks, 1, 1}
                                      : vgpu::Dim3{launch.grid_x, launch.grid_y, 1};
       const std::uint32_t threads = second ? launch.second_pass_threads : launch.threads;
@@ -59,7 +61,7 @@ class VirtualSample {
     }
     if (partial != 0) memory_.free(partial);
     for (const Place& place : places_) {
-      EXPECT_TRUE(memory_.read(place.buffer->data(), place.address, place.buffer->bytes()));
+      memory_.read(place.buffer->data(), place.address, place.buffer->bytes());
     }
     return results;
   }

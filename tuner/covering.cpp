@@ -21,9 +21,9 @@ using Places = std::vector<std::size_t>;
 
 class Cover {
  public:
-  Cover(const std::vector<std::vector<int>>& values, const std::function<bool(const Row&)>& legal,
-        std::uint64_t seed)
-      : values_(values), legal_(legal), random_(seed) {
+  Cover(const std::vector<std::vector<int>>& values,
+        const std::function<std::string(const Row&)>& why_illegal, std::uint64_t seed)
+      : values_(values), why_illegal_(why_illegal), random_(seed) {
     for (const std::vector<int>& of_one : values_) {
       first_cell_.push_back(cells_);
       cells_ += of_one.size();
@@ -57,8 +57,8 @@ class Cover {
   }
 
  private:
-  // Bases whose neighbourhood of two changes is searched: it costs thousands of questions.
-  static constexpr int kMostBases = 4;
+  // Rows from which a pair is looked for: each costs up to some thousand questions.
+  static constexpr std::size_t kMostBases = 4;
 
   [[nodiscard]] Row row_of(const Places& places) const {
     Row row;
@@ -102,17 +102,17 @@ class Cover {
     return pairs;
   }
 
-  // Makes the row legal by changing up to `changes` parameters from `first` on, but not those
-  // wanted.
-  bool repair(std::span<const Cell> wanted, Places& places, std::size_t first, int changes) {
-    if (legal_(row_of(places))) return true;
-    for (std::size_t p = first; changes > 0 && p < places.size(); ++p) {
+  // Makes a row that is illegal for the reason `why` legal by changing up to `changes` parameters,
+  // but not those wanted.
+  bool repair(std::span<const Cell> wanted, Places& places, const std::string& why, int changes) {
+    if (why.empty() || changes == 0) return why.empty();
+    for (std::size_t p = 0; p < places.size(); ++p) {
       if (fixed(wanted, p)) continue;
       const std::size_t old = places[p];
       for (std::size_t v = 0; v < values_[p].size(); ++v) {
-        if (v == old) continue;
         places[p] = v;
-        if (repair(wanted, places, p + 1, changes - 1)) return true;
+        const std::string now = why_illegal_(row_of(places));
+        if (now != why && repair(wanted, places, now, changes - 1)) return true;
       }
       places[p] = old;
     }
@@ -126,13 +126,12 @@ class Cover {
       return std::any_of(wanted.begin(), wanted.end(),
                          [&](Cell c) { return base[c.parameter] == c.value; });
     });
+    if (bases.size() > kMostBases) bases.resize(kMostBases);
     for (int changes = 0; changes <= 2; ++changes) {
-      int left = changes < 2 ? int(bases.size()) : kMostBases;
       for (const Places& base : bases) {
-        if (left-- == 0) break;
         found = base;
         for (const Cell c : wanted) found[c.parameter] = c.value;
-        if (repair(wanted, found, 0, changes)) return true;
+        if (repair(wanted, found, why_illegal_(row_of(found)), changes)) return true;
       }
     }
     return false;
@@ -165,7 +164,7 @@ class Cover {
         for (std::size_t v = 0; v < values_[p].size(); ++v) {
           places[p] = v;
           const int now = gain(places, p);
-          if (now <= most || !legal_(row_of(places))) continue;
+          if (now <= most || !why_illegal_(row_of(places)).empty()) continue;
           best = v;
           most = now;
         }
@@ -175,7 +174,7 @@ class Cover {
   }
 
   const std::vector<std::vector<int>>& values_;
-  const std::function<bool(const Row&)>& legal_;
+  const std::function<std::string(const Row&)>& why_illegal_;
   std::mt19937_64 random_;
   std::vector<std::size_t> first_cell_;  // cells of all parameters are numbered in a row
   std::size_t cells_ = 0;
@@ -207,11 +206,11 @@ std::vector<Schedule> cover(const Task& task, const Target& target, Determinism 
     for (std::size_t p = 0; p < row.size(); ++p) schedule.*parameters[p].field = row[p];
     return Schedule(schedule);
   };
-  const auto legal = [&](const Row& row) {
-    return why_illegal(task, schedule_of(row), target, determinism).empty();
+  const auto why = [&](const Row& row) {
+    return why_illegal(task, schedule_of(row), target, determinism);
   };
   std::vector<Schedule> schedules;
-  for (const Row& row : covering_rows(values, row_of(standard, parameters), legal, seed)) {
+  for (const Row& row : covering_rows(values, row_of(standard, parameters), why, seed)) {
     schedules.push_back(schedule_of(row));
   }
   return schedules;
@@ -235,8 +234,9 @@ std::vector<ValuePair> value_pairs(const Schedule& schedule) {
 }
 
 std::vector<Row> covering_rows(const std::vector<std::vector<int>>& values, const Row& start,
-                               const std::function<bool(const Row&)>& legal, std::uint64_t seed) {
-  Cover cover(values, legal, seed);
+                               const std::function<std::string(const Row&)>& why_illegal,
+                               std::uint64_t seed) {
+  Cover cover(values, why_illegal, seed);
   cover.run(start);
   return cover.rows();
 }

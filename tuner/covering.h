@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/schedule.h"
@@ -33,10 +34,12 @@ std::vector<ValuePair> value_pairs(const Schedule& schedule);
 
 // Rows over `values` (of each parameter, none twice) that cover every pair which a legal row has;
 // `start`, which is legal, is the first. Greedy; the same seed gives the same rows.
-// A pair is given up as illegal when no legal row found so far, with the pair put in, becomes legal
-// by changing two more parameters.
+// why_illegal gives an empty text for legal rows, else a reason that names the values it is about:
+// what leaves it as it is can't make the row legal. A pair is given up as illegal when a few legal
+// rows, with the pair put in, don't become legal by changing two more parameters.
 std::vector<Row> covering_rows(const std::vector<std::vector<int>>& values, const Row& start,
-                               const std::function<bool(const Row&)>& legal, std::uint64_t seed);
+                               const std::function<std::string(const Row&)>& why_illegal,
+                               std::uint64_t seed);
 
 // The same for a task: the values of core/schedule.h's tables and the default's, legal by
 // why_illegal. The default schedule (which depends on rows and inner) is the first.
