@@ -77,6 +77,7 @@ int run_whole(const Arguments& arguments) {
   const SweepReport report =
       run_sweep(plan.cases, [](const KernelCase& one, const CaseResult& result) {
         print_to(stdout, "{}", failure_text(one, result));
+        std::fflush(stdout);  // seen at once, also in a file
       });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   print_to(stdout,
