@@ -29,6 +29,7 @@ struct SampleOptions {
   bool in_place = false;     // y in x's buffer, dx in dy's: equal types needed
   bool accumulate = false;   // da and db start from N(0, 1) values, to which the sums are added
   bool specials = false;     // some x are +-0, subnormal, +-largest, +-infinity, NaN
+  bool operator==(const SampleOptions&) const = default;
 };
 
 // Bytes with guards around them. Null data() when it holds nothing.
