@@ -43,10 +43,17 @@ class VirtualSample {
     for (void** pointer : {&call.out, &call.da, &call.db}) {
       *pointer = const_cast<void*>(moved(*pointer));
     }
-    std::uint64_t partial = 0;
-    if (launch.partial_bytes != 0) partial = memory_.allocate(std::size_t(launch.partial_bytes));
+    std::uint64_t workspace = 0;
+    if (launch.workspace_bytes != 0) {
+      workspace = memory_.allocate(std::size_t(launch.workspace_bytes));
+    }
     const CudaCall argument =
-        cuda_call(task, schedule, launch, call, reinterpret_cast<double*>(partial));
+        cuda_call(task, schedule, launch, call, reinterpret_cast<void*>(workspace));
+    for (const CudaClear& clear : cuda_clears(task, schedule, launch, argument)) {
+      const std::vector<char> zeros(std::size_t(clear.bytes));
+      EXPECT_TRUE(memory_.write(reinterpret_cast<std::uint64_t>(clear.memory), zeros.data(),
+                                zeros.size()));
+    }
     const auto bytes = std::as_bytes(std::span(&argument, 1));
     std::vector<vgpu::LaunchResult> results;
     for (const vgpu::ModuleKernel& kernel : module.kernels()) {
@@ -57,7 +64,7 @@ class VirtualSample {
       const std::uint32_t threads = second ? launch.second_pass_threads : launch.threads;
       results.push_back(vgpu::launch(kernel, grid, {threads, 1, 1}, 0, bytes, memory_, options));
     }
-    if (partial != 0) memory_.free(partial);
+    if (workspace != 0) memory_.free(workspace);
     for (const Place& place : places_) {
       EXPECT_TRUE(memory_.read(place.buffer->data(), place.address, place.buffer->bytes()));
     }
