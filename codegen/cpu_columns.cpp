@@ -30,10 +30,10 @@ void CpuColumns::elements(const ColumnFunction& function, Value first, Value cou
                   results.reserve(loaded.size());
                   for (const Element& e : loaded) {
                     results.push_back(task_.backward()
-                                          ? build_backward(builder, task_, DivisionScheme::ieee,
+                                          ? build_backward(builder, task_, Scheme{},
                                                            function.coefficients, e.x, e.dy)
                                                 .dx
-                                          : build_forward(builder, problem_, DivisionScheme::ieee,
+                                          : build_forward(builder, problem_, Scheme{},
                                                           function.coefficients, e.x));
                   }
                   for (std::size_t i = 0; i < loaded.size(); ++i) {
@@ -109,7 +109,7 @@ CpuColumns::Values CpuColumns::split(const ColumnFunction& function, Value first
           std::vector<ElementGradient> gradients;
           gradients.reserve(loaded.size());
           for (const Element& e : loaded) {
-            gradients.push_back(build_backward(ops_.builder(), task_, DivisionScheme::ieee,
+            gradients.push_back(build_backward(ops_.builder(), task_, Scheme{},
                                                function.coefficients, e.x, e.dy));
           }
           for (std::size_t i = 0; i < loaded.size(); ++i) {
@@ -157,7 +157,7 @@ CpuColumns::Values CpuColumns::fused(const ColumnFunction& function, Value first
               Values sums = carried;
               for (const Element& e : loaded) {
                 const ElementGradient g = build_backward(
-                    ops_.builder(), task_, DivisionScheme::ieee, function.coefficients, e.x, e.dy);
+                    ops_.builder(), task_, Scheme{}, function.coefficients, e.x, e.dy);
                 sums = build_sums(ops_.builder(), task_, e.x, g.w, g.v, sums);
                 if (tensors_.out) store(row, function.width, e, g.dx);
               }

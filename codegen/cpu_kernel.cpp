@@ -240,7 +240,7 @@ ColumnFunction Kernel::segment_function(Value segment) {
       load(a_, problem_.segments_per_numerator_group(), problem_.numerator_terms(), "a");
   const Values b =
       load(b_, problem_.segments_per_denominator_group(), problem_.denominator_terms(), "b");
-  return {1, prepare_coefficients(ops_.builder(), problem_, a, b)};
+  return {1, prepare_coefficients(ops_.builder(), problem_, Scheme{}, a, b)};
 }
 
 // expand: each column's own coefficients, from the planes.
@@ -256,7 +256,7 @@ ColumnFunction Kernel::column_function(Value column, int width) {
   };
   const Values a = load(a_, problem_.numerator_terms(), "a");
   const Values b = load(b_, problem_.denominator_terms(), "b");
-  return {width, prepare_coefficients(ops_.builder(), problem_, a, b)};
+  return {width, prepare_coefficients(ops_.builder(), problem_, Scheme{}, a, b)};
 }
 
 Value Kernel::segment_sums(Value segment, Value lane) {

@@ -58,6 +58,11 @@ class BodyPrinter {
     if (type.isF64()) return "double";
     if (type.isInteger(32)) return "unsigned";
     if (type.isInteger(64)) return "unsigned long long";
+    if (const auto pair = mlir::dyn_cast<mlir::VectorType>(type);
+        pair && pair.getNumElements() == 2) {
+      if (pair.getElementType().isF32()) return "float2";
+      if (pair.getElementType().isInteger(32)) return "uint2";
+    }
     fail(Status::internal, "a type of {} has no CUDA form", printed(type));
   }
 
@@ -68,8 +73,18 @@ class BodyPrinter {
     return text;
   }
 
+  static bool is_pair(mlir::Type type) { return mlir::isa<mlir::VectorType>(type); }
+
   static std::string constant(mlir::arith::ConstantOp op) {
     const mlir::Attribute value = op.getValue();
+    if (const auto both = mlir::dyn_cast<mlir::SplatElementsAttr>(value)) {
+      const std::string half = constant(both.getSplatValue<mlir::Attribute>());
+      return fmt::format("make_{}({}, {})", type_name(op.getType()), half, half);
+    }
+    return constant(value);
+  }
+
+  static std::string constant(mlir::Attribute value) {
     if (const auto number = mlir::dyn_cast<mlir::FloatAttr>(value)) {
       const bool single = number.getType().isF32();
       type_name(number.getType());
@@ -102,6 +117,9 @@ class BodyPrinter {
     if (from.isInteger(64) && to.isF64()) {
       return fmt::format("__longlong_as_double(static_cast<long long>({}))", in);
     }
+    if (is_pair(from)) {
+      return fmt::format("{}({})", type_name(to) == "uint2" ? "bits_of" : "floats_of", in);
+    }
     fail(Status::internal, "a bit cast from {} to {} has no CUDA form", printed(from), printed(to));
   }
 
@@ -112,6 +130,8 @@ class BodyPrinter {
       expressions_[key(op.getResult(0))] = constant(constant_op);
     } else if (auto cast = mlir::dyn_cast<arith::BitcastOp>(op)) {
       expressions_[key(op.getResult(0))] = bitcast(cast);
+    } else if (is_pair(op.getResult(0).getType())) {
+      print_pair_operation(op);
     } else if (mlir::isa<arith::NegFOp>(op) && op.getResult(0).hasOneUse()) {
       expressions_[key(op.getResult(0))] = negative(operand(op, 0));
     } else if (mlir::isa<arith::NegFOp>(op)) {
@@ -140,6 +160,32 @@ class BodyPrinter {
       fail(Status::internal, "the operation {} has no CUDA form",
            op.getName().getStringRef().str());
     }
+  }
+
+  // Operations on two f32 at once: the three that the hardware has, and templates/packed.cu's.
+  void print_pair_operation(Operation& op) {
+    namespace arith = mlir::arith;
+    namespace math = mlir::math;
+    std::string_view function;
+    if (mlir::isa<math::FmaOp>(op)) function = "__ffma2_rn";
+    if (mlir::isa<arith::MulFOp>(op)) function = "__fmul2_rn";
+    if (mlir::isa<arith::AddFOp>(op)) function = "__fadd2_rn";
+    if (mlir::isa<arith::NegFOp>(op)) function = "minus";
+    if (mlir::isa<arith::DivFOp>(op)) function = "divided";
+    if (mlir::isa<math::AbsFOp>(op)) function = "magnitude";
+    if (mlir::isa<arith::AndIOp>(op)) function = "bits_and";
+    if (mlir::isa<arith::XOrIOp>(op)) function = "bits_xor";
+    if (auto callee = mlir::dyn_cast<mlir::func::CallOp>(op);
+        callee && callee.getCallee() == kReciprocalFunction) {
+      function = "minus_rcp";
+    }
+    if (function.empty()) {
+      fail(Status::internal, "the operation {} has no CUDA form for pairs",
+           op.getName().getStringRef().str());
+    }
+    std::vector<std::string> operands;
+    for (const Value value : op.getOperands()) operands.push_back(expression(value));
+    statement(op, fmt::format("{}({})", function, fmt::join(operands, ", ")));
   }
 
   // Two minus signs side by side would be a decrement.
@@ -213,11 +259,13 @@ void simplify(mlir::ModuleOp module) {
 // A function under construction: arguments and results with their names in CUDA.
 class FunctionBuilder {
  public:
-  explicit FunctionBuilder(const Task& task) : builder_(&context_) {
+  // packed: on two adjacent columns at once.
+  FunctionBuilder(const Task& task, bool packed) : builder_(&context_) {
     load_dialects(context_);
     builder_ = mlir::OpBuilder(&context_);
     type_ = task.problem.math_type() == Type::f64 ? mlir::Type(builder_.getF64Type())
                                                   : mlir::Type(builder_.getF32Type());
+    if (packed) type_ = mlir::VectorType::get({2}, type_);
     module_ = mlir::ModuleOp::create(builder_.getUnknownLoc());
     builder_.setInsertionPointToEnd(module_->getBody());
     auto reciprocal =
@@ -270,63 +318,96 @@ Coefficients coefficient_arguments(FunctionBuilder& function, const Problem& pro
           function.arguments("c.b", problem.denominator_terms())};
 }
 
-std::string print_prepare(const Task& task) {
-  FunctionBuilder function(task);
-  const Coefficients raw = coefficient_arguments(function, task.problem);
-  const Coefficients prepared =
-      prepare_coefficients(function.builder(), task.problem, raw.a, raw.b);
-  for (std::size_t i = 0; i < prepared.b.size(); ++i) {
-    if (prepared.b[i] != raw.b[i]) function.result(prepared.b[i], fmt::format("c.b[{}]", i));
+Scheme scheme_of(const CudaSchedule& schedule) {
+  Scheme scheme;
+  if (schedule.division == CudaSchedule::newton) scheme.division = DivisionScheme::newton;
+  if (schedule.division == CudaSchedule::approximate) {
+    scheme.division = DivisionScheme::approximate;
   }
-  return fmt::format("__device__ __forceinline__ void prepare(Coefficients& c) {{\n{}}}\n\n",
-                     function.print());
+  if (schedule.polynomial == CudaSchedule::powers) scheme.polynomial = PolynomialScheme::powers;
+  if (schedule.polynomial == CudaSchedule::estrin) scheme.polynomial = PolynomialScheme::estrin;
+  scheme.minus = schedule.packed != 0;
+  return scheme;
 }
 
-std::string print_rational(const Task& task, DivisionScheme division, std::string_view type) {
-  FunctionBuilder function(task);
-  const Coefficients c = coefficient_arguments(function, task.problem);
-  const Value x = function.argument("x");
-  function.result(build_forward(function.builder(), task.problem, division, c, x), "return");
-  return fmt::format(
-      "__device__ __forceinline__ {0} rational(const Coefficients& c, {0} x) {{\n{1}}}\n\n", type,
-      function.print());
-}
+// The functions of one task and schedule.
+class Functions {
+ public:
+  Functions(const Task& task, const CudaSchedule& schedule)
+      : task_(task), packed_(schedule.packed != 0), scheme_(scheme_of(schedule)) {
+    type_ = packed_ ? "float2" : task.problem.math_type() == Type::f64 ? "double" : "float";
+  }
 
-std::string print_gradient(const Task& task, DivisionScheme division, std::string_view type) {
-  FunctionBuilder function(task);
-  const Coefficients c = coefficient_arguments(function, task.problem);
-  const Value x = function.argument("x");
-  const Value dy = function.argument("dy");
-  const std::vector<Value> sums = function.arguments("sum", task.sum_terms());
-  const ElementGradient gradient = build_backward(function.builder(), task, division, c, x, dy);
-  const std::vector<Value> added =
-      build_sums(function.builder(), task, x, gradient.w, gradient.v, sums);
-  std::string parameters;
-  if (task.gradients.dx) {
-    parameters += fmt::format(", {}& result", type);
-    function.result(gradient.dx, "result");
+  [[nodiscard]] std::string prepare() const {
+    FunctionBuilder function(task_, packed_);
+    const Coefficients raw = coefficient_arguments(function, task_.problem);
+    const Coefficients prepared =
+        prepare_coefficients(function.builder(), task_.problem, scheme_, raw.a, raw.b);
+    const auto give = [&](const std::vector<Value>& before, const std::vector<Value>& after,
+                          std::string_view name) {
+      for (std::size_t i = 0; i < after.size(); ++i) {
+        if (after[i] != before[i]) function.result(after[i], fmt::format("{}[{}]", name, i));
+      }
+    };
+    give(raw.a, prepared.a, "c.a");
+    give(raw.b, prepared.b, "c.b");
+    return fmt::format("__device__ __forceinline__ void prepare(Coefficients& c) {{\n{}}}\n\n",
+                       function.print());
   }
-  if (task.sum_terms() > 0) parameters += fmt::format(", {} (&sum)[kTerms]", type);
-  for (std::size_t i = 0; i < added.size(); ++i) {
-    function.result(added[i], fmt::format("sum[{}]", i));
+
+  [[nodiscard]] std::string rational() const {
+    FunctionBuilder function(task_, packed_);
+    const Coefficients c = coefficient_arguments(function, task_.problem);
+    const Value x = function.argument("x");
+    function.result(build_forward(function.builder(), task_.problem, scheme_, c, x), "return");
+    return fmt::format(
+        "__device__ __forceinline__ {0} rational(const Coefficients& c, {0} x) {{\n{1}}}\n\n",
+        type_, function.print());
   }
-  return fmt::format(
-      "__device__ __forceinline__ void gradient(const Coefficients& c, {0} x, {0} dy{1}) {{\n"
-      "{2}}}\n\n",
-      type, parameters, function.print());
-}
+
+  [[nodiscard]] std::string gradient() const {
+    FunctionBuilder function(task_, packed_);
+    const Coefficients c = coefficient_arguments(function, task_.problem);
+    const Value x = function.argument("x");
+    const Value dy = function.argument("dy");
+    const std::vector<Value> sums = function.arguments("sum", task_.sum_terms());
+    const ElementGradient gradient = build_backward(function.builder(), task_, scheme_, c, x, dy);
+    const std::vector<Value> added =
+        build_sums(function.builder(), task_, x, gradient.w, gradient.v, sums);
+    std::string parameters;
+    if (task_.gradients.dx) {
+      parameters += fmt::format(", {}& result", type_);
+      function.result(gradient.dx, "result");
+    }
+    if (task_.sum_terms() > 0) parameters += fmt::format(", {} (&sum)[kTerms]", type_);
+    for (std::size_t i = 0; i < added.size(); ++i) {
+      function.result(added[i], fmt::format("sum[{}]", i));
+    }
+    return fmt::format(
+        "__device__ __forceinline__ void gradient(const Coefficients& c, {0} x, {0} dy{1}) {{\n"
+        "{2}}}\n\n",
+        type_, parameters, function.print());
+  }
+
+ private:
+  const Task& task_;
+  const bool packed_;
+  const Scheme scheme_;
+  std::string_view type_;
+};
 
 }  // namespace
 
 std::string print_cuda_functions(const Task& task, const CudaSchedule& schedule) {
-  const Problem& problem = task.problem;
-  const DivisionScheme division =
-      schedule.division == CudaSchedule::newton ? DivisionScheme::newton : DivisionScheme::ieee;
-  const std::string_view type = problem.math_type() == Type::f64 ? "double" : "float";
+  const Functions functions(task, schedule);
   std::string text;
-  if (problem.variant == Variant::a && problem.denominator_terms() > 0) text += print_prepare(task);
-  return text + (task.backward() ? print_gradient(task, division, type)
-                                 : print_rational(task, division, type));
+  if (cuda_prepares(task.problem, schedule)) text += functions.prepare();
+  return text + (task.backward() ? functions.gradient() : functions.rational());
+}
+
+bool cuda_prepares(const Problem& problem, const CudaSchedule& schedule) {
+  const bool magnitudes = problem.variant == Variant::a && problem.denominator_terms() > 0;
+  return magnitudes || schedule.packed != 0;
 }
 
 std::string print_cuda_body(std::string_view mlir, const std::vector<std::string>& arguments,

@@ -72,6 +72,7 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
   const bool da = task.gradients.da;
   const bool db = task.gradients.db && p.denominator_terms() > 0;
   const bool b = p.denominator_terms() > 0;
+  const bool packed = s.packed != 0;
   const auto number = [](auto value) { return fmt::format("{}", value); };
 
   TemplateValues with;
@@ -81,15 +82,26 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
       {"sums", da || db},
       {"da", da},
       {"db", db},
+      {"both", da && db},
       {"dx", task.gradients.dx},
       {"backward", task.backward()},
       {"out", !task.backward() || task.gradients.dx},
-      {"newton", s.division == CudaSchedule::newton && b},
-      {"prepare", p.variant == Variant::a && b},
+      {"newton", s.division != CudaSchedule::ieee && b},
+      {"prepare", cuda_prepares(p, s)},
+      {"magnitudes_of_b", p.variant == Variant::a && b},
       {"tail", s.rows_in_flight > 1},
       {"narrow", tile.segments > 1},
       {"ragged", tile.ragged},
       {"parts", tile.parts > 1},
+      {"packed", packed},
+      {"minus_da", packed && da},
+      {"f64acc", s.accumulator == CudaSchedule::f64},
+      {"programmatic", s.sums == CudaSchedule::programmatic},
+      {"second_pass", cuda_has_second_pass(task, s)},
+      {"lastblock", s.sums == CudaSchedule::last_block},
+      {"blockatomics", s.sums == CudaSchedule::block_atomics},
+      {"ldcs", s.loads != 0},
+      {"stcs", s.stores != 0},
   };
   const std::string sum = da || db ? ", sum" : "";
   std::string terms = da ? fmt::format("da0..da{}", p.numerator_degree) : "";
@@ -98,11 +110,23 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
                          p.denominator_degree);
   }
   const std::string_view math = math_name(p.math_type());
-  const std::string dx_parameter = fmt::format(", {} (&result)[kColumns]", math);
-  const std::string sum_parameter = fmt::format(", {} (&sum)[kTerms]", math);
+  // What the arithmetic works on: one column, or two.
+  const std::string_view value = packed ? "float2" : math;
+  const std::string_view count = packed ? "kColumns / 2" : "kColumns";
+  const std::string dx_parameter = fmt::format(", {} (&result)[{}]", value, count);
+  const std::string sum_parameter = fmt::format(", {} (&sum)[kTerms]", value);
   with.values = {
       {"symbol", source.symbol},
       {"math", std::string(math)},
+      {"value", std::string(value)},
+      {"count", std::string(count)},
+      {"zero", packed ? "make_float2(0.0f, 0.0f)" : "0"},
+      {"part", packed ? "part" : "sum[i]"},
+      {"left", packed ? "(sum[i].x + sum[i].y)" : "sum[i]"},
+      {"rest", packed ? "make_float2(rest, 0.0f)" : "rest"},
+      {"kept", s.accumulator == CudaSchedule::f64 ? "total" : "high"},
+      {"load_a", packed ? "both(__ldg(a + i))" : "__ldg(a + i)"},
+      {"load_b", packed ? "both(__ldg(b + i))" : "__ldg(b + i)"},
       {"x", std::string(to_string(p.x_type))},
       {"y", std::string(to_string(p.y_type))},
       {"x_storage", std::string(storage_name(p.x_type))},
@@ -160,15 +184,65 @@ std::string convert_text(const Task& task, TemplateValues with) {
   return fill_template(template_text("convert"), with);
 }
 
-std::string vector_text(const CudaSchedule& s, const TypeUse& use, TemplateValues with) {
+// What packed arithmetic leaves to the halves: only what the task uses of it.
+std::string packed_text(const Task& task, const CudaSchedule& s, TemplateValues with) {
+  const Problem& p = task.problem;
+  const bool b = p.denominator_terms() > 0;
+  const bool absolute = b && p.variant != Variant::n;
+  const bool slope = task.gradients.dx && p.denominator_degree > 0;
+  with.conditions["negations"] = true;
+  with.conditions["divisions"] = b && s.division == CudaSchedule::ieee;
+  with.conditions["magnitudes"] = absolute;
+  with.conditions["signs"] = absolute && task.backward() && (slope || task.gradients.db);
+  return fill_template(template_text("packed"), with);
+}
+
+// The built-in type of an access of that many bytes.
+std::string_view chunk_name(int bytes) {
+  switch (bytes) {
+    case 2:
+      return "unsigned short";
+    case 4:
+      return "unsigned";
+    case 8:
+      return "uint2";
+    default:
+      return "uint4";
+  }
+}
+
+std::string vector_text(const CudaSchedule& s, const Target& target, const TypeUse& use,
+                        TemplateValues with) {
+  const int widest = cuda_widest_access(s, target);
+  const int access = std::min(widest, s.columns * int(size_of(use.type)));
   with.values["type"] = to_string(use.type);
-  with.values["storage"] = storage_name(use.type);
-  with.values["access"] = fmt::format("{}", std::min(16, s.columns * int(size_of(use.type))));
+  with.values["element"] = s.packed != 0 ? "float2" : storage_name(use.type);
+  with.values["access"] = fmt::format("{}", access);
+  with.values["widest"] = fmt::format("{}", widest);
+  with.values["chunk"] = chunk_name(access);
   with.conditions["half"] = is_half(use.type);
   with.conditions["pairs"] = s.columns > 1;
   with.conditions["load"] = use.load;
   with.conditions["store"] = use.store;
   return fill_template(template_text("vector"), with);
+}
+
+std::string sums_reason(const Task& task, const CudaSchedule& s) {
+  const std::string_view flush = s.accumulator == CudaSchedule::f64
+                                     ? "they are added in double"
+                                     : "what was rounded off is carried on";
+  std::string_view sums = "twopass: no atomics; sums are added in one order, the same in every run";
+  if (s.sums == CudaSchedule::programmatic) {
+    sums = "programmatic: as two passes; the second is set up while the first ends";
+  }
+  if (s.sums == CudaSchedule::last_block) {
+    sums = "lastblock: the last block to finish adds partial sums, in one order";
+  }
+  if (s.sums == CudaSchedule::block_atomics) {
+    sums = "blockatomics: each block adds to da and db, in any order";
+  }
+  return fmt::format("run {}: rows summed in {} before {}\n//   {}", s.run,
+                     math_name(task.problem.math_type()), flush, sums);
 }
 
 // "64 columns of 4 elements" and why: what a reader of the source asks first.
@@ -191,13 +265,19 @@ std::string reasons(const Task& task, const CudaSchedule& s) {
     line(fmt::format("tile {} x {}: {} of the {} elements of a segment", s.tile_columns,
                      s.tile_rows, s.tile_columns * s.columns, p.segment_width()));
   }
-  line(s.division == CudaSchedule::newton ? "newton: an approximate reciprocal and one Newton step"
-                                          : "div: correctly rounded division");
-  if (task.sum_terms() > 0) {
-    line(fmt::format("run {}: rows summed in {} before what was rounded off is carried on", s.run,
-                     math_name(p.math_type())));
-    line("twopass: no atomics; sums are added in one order, the same in every run");
+  if (s.polynomial == CudaSchedule::powers) line("powers: polynomials as sums of a_i x^i");
+  if (s.polynomial == CudaSchedule::estrin) line("estrin: polynomials by pairs of terms");
+  if (s.packed != 0) {
+    line("packed: two columns in one operation, with -P and -1/Q, which leave nothing to negate");
   }
+  if (s.division == CudaSchedule::ieee) line("div: correctly rounded division");
+  if (s.division == CudaSchedule::newton) {
+    line("newton: an approximate reciprocal and one Newton step");
+  }
+  if (s.division == CudaSchedule::approximate) line("approx: an approximate reciprocal alone");
+  if (task.sum_terms() > 0) line(sums_reason(task, s));
+  if (s.loads != 0) line("ldcs: what is loaded leaves the caches first");
+  if (s.stores != 0) line("stcs: what is stored leaves the caches first");
   return text;
 }
 
@@ -238,13 +318,14 @@ std::string fill_template(std::string_view text, const TemplateValues& with) {
 
 CudaSource cuda_source(const Task& task, const CudaSchedule& s, const Target& target) {
   validate(task);
-  if (const std::string why = why_illegal(task, Schedule(s), target); !why.empty()) {
+  if (const std::string why = why_illegal(task, Schedule(s), target, Determinism::not_guaranteed);
+      !why.empty()) {
     fail_argument("schedule {} is illegal for {} on {}: {}", to_string(Schedule(s)),
                   to_string(task), target.name, why);
   }
   CudaSource source;
   source.symbol = kernel_symbol(task, compiled_text(Schedule(s)));
-  if (task.sum_terms() > 0) source.second_pass_symbol = source.symbol + "_second_pass";
+  if (cuda_has_second_pass(task, s)) source.second_pass_symbol = source.symbol + "_second_pass";
 
   const TemplateValues with = values_of(task, s, source);
   const auto add = [&](std::string_view name) {
@@ -253,12 +334,17 @@ CudaSource cuda_source(const Task& task, const CudaSchedule& s, const Target& ta
   source.text = head(task, s, target);
   add("parameters");
   source.text += convert_text(task, with);
-  for (const TypeUse& use : types_of(task)) source.text += vector_text(s, use, with);
+  if (s.packed != 0) source.text += packed_text(task, s, with);
+  for (const TypeUse& use : types_of(task)) source.text += vector_text(s, target, use, with);
   source.text += print_cuda_functions(task, s);
   add("place");
-  if (task.sum_terms() > 0) add("block_sums");
-  add(task.backward() ? "backward" : "forward");
   if (task.sum_terms() > 0) {
+    add(s.sums == CudaSchedule::block_atomics ? "block_atomics" : "outputs");
+    add("block_sums");
+    if (s.sums == CudaSchedule::last_block) add("last_block");
+  }
+  add(task.backward() ? "backward" : "forward");
+  if (cuda_has_second_pass(task, s)) {
     source.text += '\n';
     add("second_pass");
   }
@@ -288,7 +374,9 @@ std::string cuda_launch_example(const Task& task, const CudaSchedule& s, const T
       {"grid_x", fmt::format("{}", launch.grid_x)},
       {"grid_y", fmt::format("{}", launch.grid_y)},
       {"second_blocks", fmt::format("{}", launch.second_pass_blocks)},
-      {"partial_doubles", fmt::format("{}", launch.partial_bytes / std::int64_t(sizeof(double)))},
+      {"workspace_bytes", fmt::format("{}", launch.workspace_bytes)},
+      {"tile_sums_offset", fmt::format("{}", launch.tile_sums_offset)},
+      {"counters_offset", fmt::format("{}", launch.counters_offset)},
   });
   return source.text + fill_template(template_text("example"), with);
 }

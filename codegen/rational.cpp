@@ -90,6 +90,16 @@ class Ops {
   mlir::Type type_;
 };
 
+// x^i for i >= 1, by the shared products x^i = x^(i/2) x^(i - i/2).
+std::vector<Value> build_powers(Ops& ops, Value x, int highest, const std::string& name) {
+  std::vector<Value> powers = {Value(), x};
+  for (int i = 2; i <= highest; ++i) {
+    const auto low = std::size_t(i / 2);
+    powers.push_back(ops.mul(powers[low], powers[std::size_t(i) - low], name + std::to_string(i)));
+  }
+  return powers;
+}
+
 // A polynomial and its derivative. A null value is a polynomial that is zero for every x.
 struct Polynomial {
   Value value;
@@ -112,6 +122,56 @@ Polynomial horner(Ops& ops, const std::vector<Value>& c, Value x, bool derivativ
   return p;
 }
 
+// c[0] + c[1] x + ..., term by term from the low end.
+Value sum_of_powers(Ops& ops, const std::vector<Value>& c, const std::vector<Value>& powers,
+                    const std::string& name) {
+  Value sum = c[0];
+  for (std::size_t i = 1; i < c.size(); ++i) {
+    sum = sum ? ops.fma(c[i], powers[i], sum, name) : ops.mul(c[i], powers[i], name);
+  }
+  return sum;
+}
+
+// The same by pairs: (c0 + c1 x) + x2 (c2 + c3 x), and so on.
+Value estrin(Ops& ops, const std::vector<Value>& coefficients, const std::vector<Value>& powers,
+             const std::string& name) {
+  std::vector<Value> c = coefficients;
+  for (std::size_t power = 1; c.size() > 1; power *= 2) {
+    std::vector<Value> pairs;
+    for (std::size_t i = 0; i + 1 < c.size(); i += 2) {
+      pairs.push_back(c[i] ? ops.fma(c[i + 1], powers[power], c[i], name)
+                           : ops.mul(c[i + 1], powers[power], name));
+    }
+    if (c.size() % 2 == 1) pairs.push_back(c.back());
+    c = std::move(pairs);
+  }
+  return c.front();
+}
+
+// The coefficients i c[i] of the derivative.
+std::vector<Value> slopes(Ops& ops, const std::vector<Value>& c, const std::string& name) {
+  std::vector<Value> result;
+  for (std::size_t i = 1; i < c.size(); ++i) {
+    const std::string number = std::to_string(i);
+    result.push_back(i == 1 ? c[i]
+                            : ops.mul(c[i], ops.constant(double(i), "c" + number),
+                                      "d" + name + number));
+  }
+  return result;
+}
+
+Polynomial evaluate(Ops& ops, PolynomialScheme scheme, const std::vector<Value>& c, Value x,
+                    bool derivative, const std::string& name, const std::string& x_name) {
+  if (scheme == PolynomialScheme::horner || c.size() < 2) {
+    return horner(ops, c, x, derivative, name);
+  }
+  const std::vector<Value> powers = build_powers(ops, x, int(c.size()) - 1, x_name);
+  const auto value = scheme == PolynomialScheme::powers ? sum_of_powers : estrin;
+  Polynomial p{value(ops, c, powers, name), {}};
+  if (derivative) p.derivative = value(ops, slopes(ops, c, name), powers, "d" + name);
+  return p;
+}
+
 // Q and what belongs to it.
 struct Denominator {
   Value q;           // null: Q is 1 for every x
@@ -119,32 +179,37 @@ struct Denominator {
   Value signed_by;   // dQ = derivative with this value's sign (x for A, B for B and C); null: none
 };
 
-Denominator build_denominator(Ops& ops, const Problem& problem, const std::vector<Value>& b,
-                              Value x, bool derivative) {
+Denominator build_denominator(Ops& ops, const Problem& problem, PolynomialScheme scheme,
+                              const std::vector<Value>& b, Value x, bool derivative) {
   if (b.empty()) return {};
   if (problem.variant == Variant::a || problem.variant == Variant::n) {
     const bool absolute = problem.variant == Variant::a;
     std::vector<Value> c = {ops.constant(1.0, "one")};
     c.insert(c.end(), b.begin(), b.end());
     const Value t = absolute ? ops.abs(x, "abs_x") : x;
-    const Polynomial q = horner(ops, c, t, derivative, "Q");
+    const Polynomial q =
+        evaluate(ops, scheme, c, t, derivative, "Q", absolute ? "abs_x" : "x");
     return {q.value, q.derivative, absolute ? x : Value()};
   }
   std::vector<Value> c = b;
   if (problem.variant == Variant::b) c.insert(c.begin(), Value());
-  const Polynomial polynomial = horner(ops, c, x, derivative, "B");
+  const Polynomial polynomial = evaluate(ops, scheme, c, x, derivative, "B", "x");
   const Value offset = ops.constant(problem.variant == Variant::b ? 1.0 : 0.1, "offset");
   const Value q = ops.add(ops.abs(polynomial.value, "abs_B"), offset, "Q");
   return {q, polynomial.derivative, polynomial.value};
 }
 
-// 1 / Q.
-Value build_reciprocal(Ops& ops, DivisionScheme division, Value q) {
+// 1 / Q; with `minus` -1 / Q.
+Value build_reciprocal(Ops& ops, const Scheme& scheme, Value q) {
   const Value one = ops.constant(1.0, "one");
-  if (division == DivisionScheme::ieee) return ops.div(one, q, "r");
-  const Value r0 = ops.approximate_reciprocal(q, "r0");
-  const Value e = ops.fma(ops.neg(q, "minus_Q"), r0, one, "e");
-  return ops.fma(r0, e, r0, "r");
+  const std::string name = scheme.minus ? "minus_r" : "r";
+  if (scheme.division == DivisionScheme::ieee) {
+    return ops.div(scheme.minus ? ops.constant(-1.0, "minus_one") : one, q, name);
+  }
+  if (scheme.division == DivisionScheme::approximate) return ops.approximate_reciprocal(q, name);
+  const Value r0 = ops.approximate_reciprocal(q, name + "0");
+  const Value e = ops.fma(scheme.minus ? q : ops.neg(q, "minus_Q"), r0, one, "e");
+  return ops.fma(r0, e, r0, name);
 }
 
 // dx = w P' + v Q', with v already carrying the sign of Q'.
@@ -155,54 +220,59 @@ Value build_dx(Ops& ops, Value w, Value dp, Value v, Value dq) {
   return ops.constant(0.0, "dx");
 }
 
-// x^i for i >= 1, by the shared products x^i = x^(i/2) x^(i - i/2).
-std::vector<Value> build_powers(Ops& ops, Value x, int highest) {
-  std::vector<Value> powers = {Value(), x};
-  for (int i = 2; i <= highest; ++i) {
-    const auto low = std::size_t(i / 2);
-    powers.push_back(ops.mul(powers[low], powers[std::size_t(i) - low], "x" + std::to_string(i)));
-  }
-  return powers;
-}
-
 }  // namespace
 
 Coefficients prepare_coefficients(mlir::OpBuilder& builder, const Problem& problem,
-                                  const std::vector<Value>& a, const std::vector<Value>& b) {
-  if (problem.variant != Variant::a || b.empty()) return {a, b};
-  Ops ops(builder, b.front().getType());
-  Coefficients result{a, {}};
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    result.b.push_back(ops.abs(b[i], "abs_b" + std::to_string(i + 1)));
+                                  const Scheme& scheme, const std::vector<Value>& a,
+                                  const std::vector<Value>& b) {
+  Ops ops(builder, a.front().getType());
+  Coefficients result{a, b};
+  if (scheme.minus) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      result.a[i] = ops.neg(a[i], "minus_a" + std::to_string(i));
+    }
+  }
+  if (problem.variant == Variant::a) {
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      result.b[i] = ops.abs(b[i], "abs_b" + std::to_string(i + 1));
+    }
   }
   return result;
 }
 
-Value build_forward(mlir::OpBuilder& builder, const Problem& problem, DivisionScheme division,
+Value build_forward(mlir::OpBuilder& builder, const Problem& problem, const Scheme& scheme,
                     const Coefficients& coefficients, Value x) {
   Ops ops(builder, x.getType());
-  const Value p = horner(ops, coefficients.a, x, false, "P").value;
-  const Value q = build_denominator(ops, problem, coefficients.b, x, false).q;
-  if (!q) return p;
-  if (division == DivisionScheme::ieee) return ops.div(p, q, "y");
-  return ops.mul(p, build_reciprocal(ops, division, q), "y");
+  const std::string name = scheme.minus ? "minus_P" : "P";
+  const Value p = evaluate(ops, scheme.polynomial, coefficients.a, x, false, name, "x").value;
+  const Value q =
+      build_denominator(ops, problem, scheme.polynomial, coefficients.b, x, false).q;
+  if (!q) return scheme.minus ? ops.neg(p, "y") : p;
+  if (scheme.division == DivisionScheme::ieee && !scheme.minus) return ops.div(p, q, "y");
+  return ops.mul(p, build_reciprocal(ops, scheme, q), "y");
 }
 
-ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, DivisionScheme division,
+ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const Scheme& scheme,
                                const Coefficients& coefficients, Value x, Value dy) {
   const Gradients wanted = task.gradients;
   Ops ops(builder, x.getType());
-  const Polynomial p = horner(ops, coefficients.a, x, wanted.dx, "P");
-  const Denominator q = build_denominator(ops, task.problem, coefficients.b, x, wanted.dx);
+  const std::string minus = scheme.minus ? "minus_" : "";
+  const Polynomial p =
+      evaluate(ops, scheme.polynomial, coefficients.a, x, wanted.dx, minus + "P", "x");
+  const Denominator q = build_denominator(ops, task.problem, scheme.polynomial, coefficients.b, x,
+                                          wanted.dx);
 
-  const Value r = q.q ? build_reciprocal(ops, division, q.q) : Value();
+  const Value r = q.q ? build_reciprocal(ops, scheme, q.q) : Value();
   ElementGradient gradient;
-  gradient.w = r ? ops.mul(dy, r, "w") : dy;
+  // Where Q is 1, w is dy.
+  const Value plain_w = scheme.minus ? ops.neg(dy, "minus_w") : dy;
+  gradient.w = r ? ops.mul(dy, r, minus + "w") : plain_w;
   const bool db = wanted.db && task.problem.denominator_terms() > 0;
   Value v;  // with the sign of Q'
   if (db || q.derivative) {
     const Value y = r ? ops.mul(p.value, r, "y") : p.value;
-    gradient.v = ops.neg(ops.mul(gradient.w, y, "wy"), "v");
+    const Value product = ops.mul(gradient.w, y, scheme.minus ? "v" : "wy");
+    gradient.v = scheme.minus ? product : ops.neg(product, "v");
     v = q.signed_by ? ops.flip_sign(gradient.v, q.signed_by, "v_signed",
                                     task.problem.variant == Variant::a ? "x" : "B")
                     : gradient.v;
@@ -219,7 +289,7 @@ std::vector<Value> build_sums(mlir::OpBuilder& builder, const Task& task, Value 
   const bool db = task.gradients.db && problem.denominator_terms() > 0;
   const int highest = std::max(task.gradients.da ? problem.numerator_degree : 0,
                                db ? problem.denominator_degree : 0);
-  const std::vector<Value> powers = build_powers(ops, x, highest);
+  const std::vector<Value> powers = build_powers(ops, x, highest, "x");
   std::vector<Value> result;
   const auto add_term = [&](Value factor, int power, const std::string& name) {
     const Value sum = sums[result.size()];

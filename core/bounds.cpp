@@ -1,18 +1,50 @@
 #include "core/bounds.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <variant>
 
+#include "core/cuda_call.h"
 #include "core/half.h"
 
 namespace grkan {
 namespace {
 
-// Rounding errors of 1 / Q beyond those of Q: one of a division, two of a Newton step.
+// Rounding errors of 1 / Q beyond those of Q: one of a division, two of an approximate reciprocal,
+// with or without a Newton step.
 int reciprocal_roundings(const Schedule& schedule) {
   const auto* cuda = std::get_if<CudaSchedule>(&schedule);
-  return cuda != nullptr && cuda->division == CudaSchedule::newton ? 2 : 1;
+  return cuda != nullptr && cuda->division != CudaSchedule::ieee ? 2 : 1;
+}
+
+// Rounding errors of a polynomial of that degree: the most that one term passes through.
+int polynomial_roundings(const Schedule& schedule, int degree) {
+  const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+  if (cuda == nullptr || cuda->polynomial != CudaSchedule::estrin) return degree;
+  int levels = 0;
+  while ((1 << levels) <= degree) ++levels;
+  int most = 0;
+  for (int i = 0; i <= degree; ++i) most = std::max(most, levels + i - std::popcount(unsigned(i)));
+  return most;
+}
+
+// Of a value or, where it is wanted, its slope, whose coefficients i c_i are rounded too.
+int roundings(const Task& task, const Schedule& schedule, int degree) {
+  const int value = polynomial_roundings(schedule, degree);
+  if (!task.gradients.dx || degree < 1) return value;
+  const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+  const bool rounded = cuda != nullptr && cuda->polynomial != CudaSchedule::horner;
+  return std::max(value, polynomial_roundings(schedule, degree - 1) + (rounded ? 1 : 0));
+}
+
+// Blocks that add to one coefficient, on any device.
+double most_blocks(const Task& task, const CudaSchedule& schedule) {
+  constexpr int kMultiprocessors = 256;  // more than any device has
+  const double wave = schedule.slab > 0 ? double(kMostSlabs)
+                                        : double(kMultiprocessors) * schedule.blocks;
+  // Where a row alone has more tiles than a wave, those.
+  return std::max(wave, double(task.problem.channels));
 }
 
 // Terms that one running sum takes before it goes into double (f64: into a compensated sum).
@@ -22,16 +54,22 @@ double run_terms(const Task& task, const Schedule& schedule) {
   const auto& cuda = std::get<CudaSchedule>(schedule);
   // A thread's last run also takes the rows after the last whole group, and every run what the
   // flush before it rounded off.
-  const double run = double(cuda.run + cuda.rows_in_flight - 1) * cuda.columns + 1;
-  if (task.problem.math_type() != Type::f64) return run;
-  // The threads of a block, and then the blocks, are added in plain double.
-  constexpr int kMultiprocessors = 256;  // more than any device has
-  return run + cuda.threads() + double(kMultiprocessors) * cuda.blocks;
+  const double rows = cuda.run + cuda.rows_in_flight - 1;
+  // Packed sums take every other column; their halves are added before a flush.
+  const double run =
+      cuda.packed != 0 ? rows * cuda.columns / 2 + 2 : rows * cuda.columns + 1;
+  const bool atomics = cuda.sums == CudaSchedule::block_atomics;
+  if (task.problem.math_type() != Type::f64 && !atomics) return run;
+  // f64: the threads of a block, and then the blocks, are added in plain double. block_atomics:
+  // blocks are added in the arithmetic's type.
+  const double threads = task.problem.math_type() == Type::f64 ? cuda.threads() : 0;
+  return run + threads + most_blocks(task, cuda);
 }
 
 int forward_roundings(const Schedule& schedule) {
   const auto* cuda = std::get_if<CudaSchedule>(&schedule);
-  const bool product = cuda != nullptr && cuda->division == CudaSchedule::newton;
+  const bool product =
+      cuda != nullptr && (cuda->division != CudaSchedule::ieee || cuda->packed != 0);
   return reciprocal_roundings(schedule) + (product ? 1 : 0);
 }
 
@@ -40,14 +78,15 @@ int forward_roundings(const Schedule& schedule) {
 ErrorBound error_bound(const Task& task, const Schedule& schedule) {
   const Problem& p = task.problem;
   const int m = p.numerator_degree;
-  const int n = p.denominator_degree;
   const int d = reciprocal_roundings(schedule);
-  const int polynomials = std::max(m, n + 2);
+  const int of_p = roundings(task, schedule, m);
+  const int of_q = roundings(task, schedule, p.denominator_degree) + 2;
+  const int polynomials = std::max(of_p, of_q);
   ErrorBound bound;
   bound.u = unit_roundoff(p.math_type());
   bound.k_out = polynomials + (task.backward() ? d + 2 : forward_roundings(schedule));
-  bound.k_da = n + 2 + d + 1 + std::max(0, m - 1);
-  bound.k_db = polynomials + std::ceil((2 * d + 2 + n) / 3.0);
+  bound.k_da = of_q + d + 1 + std::max(0, m - 1);
+  bound.k_db = polynomials + std::ceil((2 * d + 2 + p.denominator_degree) / 3.0);
   bound.run = run_terms(task, schedule);
   return bound;
 }
@@ -76,7 +115,8 @@ std::optional<double> finite_below(const Task& task, const Schedule& schedule) {
     const long double dq = derivative;
     horner(p.numerator_degree);
     const long double y = value / least_q;
-    if (q > q_limit || value > limit || y > limit) return false;
+    const long double power = std::pow(x, std::max(p.numerator_degree, p.denominator_degree));
+    if (q > q_limit || std::max({value, y, power}) > limit) return false;
     if (!task.backward()) return true;
     const long double w = kLargest / least_q;
     const long double v = w * y;

@@ -22,13 +22,20 @@ std::int64_t row_blocks(const CudaSchedule& s, std::int64_t tiles, std::int64_t 
                         int multiprocessors) {
   const std::int64_t groups = std::max<std::int64_t>(1, rows / s.rows_in_flight);
   const std::int64_t most = std::min(ceil_div(groups, s.tile_rows), kMaxGridY);
-  std::int64_t blocks = 1;
-  for (std::int64_t wave = s.blocks; wave >= 1; --wave) {
+  // Blocks of slabs are as many on every device.
+  const std::int64_t slabs = std::max<std::int64_t>(1, kMostSlabs / tiles);
+  std::int64_t blocks = s.slab > 0 ? std::min(slabs, ceil_div(rows, s.slab)) : 1;
+  for (std::int64_t wave = s.slab > 0 ? 0 : s.blocks; wave >= 1; --wave) {
     blocks = std::max<std::int64_t>(1, wave * multiprocessors / tiles);
     if (rows >= blocks * s.tile_rows * kRowsWorthAThread) break;
   }
   const std::int64_t run = std::max(1, s.run / s.rows_in_flight);
   return std::max<std::int64_t>(1, std::min({blocks, most, kMaxGroupStep / run / s.tile_rows}));
+}
+
+// A counter for each column of tiles, and one for the columns.
+std::int64_t counter_bytes(const CudaLaunch& launch) {
+  return (std::int64_t{launch.grid_x} + 1) * std::int64_t{sizeof(std::uint32_t)};
 }
 
 bool aligned(const void* pointer, std::int64_t bytes) {
@@ -70,6 +77,11 @@ int cuda_second_pass_threads(const Task& task) {
   return most > 64 ? 512 : 128;
 }
 
+bool cuda_has_second_pass(const Task& task, const CudaSchedule& s) {
+  return task.sum_terms() > 0 &&
+         (s.sums == CudaSchedule::two_pass || s.sums == CudaSchedule::programmatic);
+}
+
 CudaLaunch cuda_launch(const Task& task, const CudaSchedule& s, std::int64_t rows,
                        std::int64_t inner, int multiprocessors) {
   if (rows < 1 || inner < 1 || multiprocessors < 1) {
@@ -96,17 +108,25 @@ CudaLaunch cuda_launch(const Task& task, const CudaSchedule& s, std::int64_t row
   launch.grid_x = std::uint32_t(tiles);
   launch.grid_y = std::uint32_t(row_blocks(s, tiles, rows, multiprocessors));
   launch.threads = std::uint32_t(s.threads());
-  if (outputs > 0) {
+  if (cuda_has_second_pass(task, s)) {
     launch.second_pass_blocks = std::uint32_t(outputs);
     launch.second_pass_threads = std::uint32_t(cuda_second_pass_threads(task));
-    launch.partial_bytes = task.sum_terms() * p.segments() * segment_tiles *
-                           std::int64_t{launch.grid_y} * std::int64_t{sizeof(double)};
+  }
+  if (outputs > 0 && s.sums != CudaSchedule::block_atomics) {
+    const std::int64_t sums =
+        task.sum_terms() * p.segments() * segment_tiles * std::int64_t{sizeof(double)};
+    launch.workspace_bytes = sums * std::int64_t{launch.grid_y};
+    if (s.sums == CudaSchedule::last_block) {
+      launch.tile_sums_offset = launch.workspace_bytes;
+      launch.counters_offset = launch.tile_sums_offset + sums;
+      launch.workspace_bytes = launch.counters_offset + counter_bytes(launch);
+    }
   }
   return launch;
 }
 
 CudaCall cuda_call(const Task& task, const CudaSchedule& s, const CudaLaunch& launch,
-                   const Call& call, double* partial) {
+                   const Call& call, void* workspace) {
   const Problem& p = task.problem;
   const auto x_size = std::int64_t(size_of(p.x_type));
   const auto y_size = std::int64_t(size_of(p.y_type));
@@ -116,9 +136,14 @@ CudaCall cuda_call(const Task& task, const CudaSchedule& s, const CudaLaunch& la
   c.out = call.out;
   c.a = call.a;
   c.b = call.b;
-  c.partial = partial;
+  c.partial = static_cast<double*>(workspace);
   c.da = call.da;
   c.db = call.db;
+  if (s.sums == CudaSchedule::last_block) {
+    auto* bytes = static_cast<std::byte*>(workspace);
+    c.tile_sums = reinterpret_cast<double*>(bytes + launch.tile_sums_offset);
+    c.counters = reinterpret_cast<std::uint32_t*>(bytes + launch.counters_offset);
+  }
   c.rows = call.rows;
   c.width = p.segment_width() * call.inner;
   c.x_stride = call.x_stride * x_size;
@@ -135,11 +160,26 @@ CudaCall cuda_call(const Task& task, const CudaSchedule& s, const CudaLaunch& la
   return c;
 }
 
+std::array<CudaClear, 2> cuda_clears(const Task& task, const CudaSchedule& s,
+                                     const CudaLaunch& launch, const CudaCall& call) {
+  if (task.sum_terms() == 0) return {};
+  if (s.sums == CudaSchedule::last_block) return {{{call.counters, counter_bytes(launch)}, {}}};
+  if (s.sums != CudaSchedule::block_atomics || call.accumulate_da != 0) return {};
+  const Problem& p = task.problem;
+  const auto size = std::int64_t(size_of(p.math_type()));
+  std::array<CudaClear, 2> clears;
+  if (task.gradients.da) clears[0] = {call.da, p.numerator_groups * p.numerator_terms() * size};
+  if (task.gradients.db) {
+    clears[1] = {call.db, p.denominator_groups * p.denominator_terms() * size};
+  }
+  return clears;
+}
+
 bool cuda_vectors_fit(const Task& task, const CudaSchedule& s, const Call& call) {
   if (s.columns == 1) return true;
   const Problem& p = task.problem;
   const auto fits = [&](const void* pointer, std::int64_t stride, Type type) {
-    const std::int64_t bytes = std::min<std::int64_t>(16, s.columns * std::int64_t(size_of(type)));
+    const std::int64_t bytes = std::min<std::int64_t>(32, s.columns * std::int64_t(size_of(type)));
     const bool strides = call.rows <= 1 || stride % s.columns == 0;
     return pointer == nullptr || (aligned(pointer, bytes) && strides);
   };

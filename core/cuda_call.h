@@ -13,6 +13,7 @@
 // A kernel with columns > 1 needs what cuda_vectors_fit() tells; one with columns = 1 runs always.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -31,6 +32,8 @@ struct CudaCall {
   double* partial;  // [sum_terms][segments][tiles of a segment][row blocks]: the sums of one block
   void* da;         // the arithmetic's type
   void* db;
+  double* tile_sums;        // last_block: [sum_terms][segments][tiles of a segment]
+  std::uint32_t* counters;  // last_block: finished blocks of each column of tiles, then columns
   std::int64_t rows;
   std::int64_t width;     // elements of a segment in a row
   std::int64_t x_stride;  // bytes between rows
@@ -46,28 +49,44 @@ struct CudaCall {
   std::int32_t accumulate_db;
 };
 
+// Blocks of a grid of slabs: no more, so that its workspace has a bound.
+inline constexpr std::int64_t kMostSlabs = 2048;
+
 struct CudaLaunch {
   std::uint32_t grid_x = 0;  // column tiles
   std::uint32_t grid_y = 0;  // row blocks
   std::uint32_t threads = 0;
-  std::uint32_t second_pass_blocks = 0;  // 0: the task has no sums
+  std::uint32_t second_pass_blocks = 0;  // 0: there is no second pass
   std::uint32_t second_pass_threads = 0;
-  std::int64_t partial_bytes = 0;  // workspace
+  std::int64_t workspace_bytes = 0;   // partial sums and what follows them
+  std::int64_t tile_sums_offset = 0;  // last_block: bytes into the workspace
+  std::int64_t counters_offset = 0;
   bool operator==(const CudaLaunch&) const = default;
 };
 
 // The launch for rows > 0 and inner > 0 on a device with that many multiprocessors: one wave of
 // blocks, `blocks` of the schedule on each multiprocessor, fewer where a thread would get less than
-// a few rows. Throws unsupported when the grid would exceed what CUDA can launch.
+// a few rows; or, where the schedule has a `slab`, a block for each so many rows, up to kMostSlabs. Throws unsupported when the grid would exceed what CUDA can launch.
 CudaLaunch cuda_launch(const Task& task, const CudaSchedule& schedule, std::int64_t rows,
                        std::int64_t inner, int multiprocessors);
 
-// The argument of both kernels for this launch. `partial`: partial_bytes of device memory.
+// The argument of both kernels for this launch. `workspace`: workspace_bytes of device memory.
 CudaCall cuda_call(const Task& task, const CudaSchedule& schedule, const CudaLaunch& launch,
-                   const Call& call, double* partial);
+                   const Call& call, void* workspace);
+
+// Device memory to set to zero, in the stream, before the kernel: the counters of last_block; da
+// and db of block_atomics unless the call accumulates. Unused entries have no bytes.
+struct CudaClear {
+  void* memory = nullptr;
+  std::int64_t bytes = 0;
+};
+std::array<CudaClear, 2> cuda_clears(const Task& task, const CudaSchedule& schedule,
+                                     const CudaLaunch& launch, const CudaCall& call);
+
+bool cuda_has_second_pass(const Task& task, const CudaSchedule& schedule);
 
 // True when every vector access of the schedule's kernel is aligned for this call: pointers to
-// min(16, columns * size) bytes, row strides and (channels-first) a segment's elements to columns.
+// min(32, columns * size) bytes, row strides and (channels-first) a segment's elements to columns.
 bool cuda_vectors_fit(const Task& task, const CudaSchedule& schedule, const Call& call);
 
 // How a tile lies on segments, and how its sums are added: what the generated source has as

@@ -27,13 +27,16 @@ T with_sign(T x, bool minus) {
   return minus ? -x : x;
 }
 
+// Roundings of a polynomial scheme beyond Horner's: Estrin's levels.
+inline constexpr int kMostOverHorner = 3;
+
 // What no element changes.
 struct Arithmetic {
   explicit Arithmetic(const Problem& problem)
       : u(unit_roundoff(problem.math_type())),
         tiny(smallest_normal(problem.math_type())),
         largest(largest_finite(problem.math_type()) / 4),
-        q_roundings(problem.denominator_degree + 2) {}
+        q_roundings(problem.denominator_degree + 2 + kMostOverHorner) {}
 
   double u;
   double tiny;  // what underflow can cost, in units of u: every magnitude has it added
@@ -62,17 +65,23 @@ struct PolynomialValue {
   T derivative{};
   double abs_value = 0;
   double abs_derivative = 0;
+  double abs_power = 0;  // |x|^degree, which a sum of powers forms
 };
 
 template <class T>
-PolynomialValue<T> evaluate(const Polynomial<T>& p, T x, double abs_x) {
+PolynomialValue<T> evaluate(const Polynomial<T>& p, T x, double abs_x, double tiny) {
   PolynomialValue<T> r;
   for (int i = p.degree; i >= 0; --i) {
-    const auto at = std::size_t(i);
     r.derivative = r.derivative * x + r.value;
-    r.value = r.value * x + p.c[at];
-    r.abs_derivative = r.abs_derivative * abs_x + r.abs_value;
-    r.abs_value = r.abs_value * abs_x + p.magnitude[at];
+    r.value = r.value * x + p.c[std::size_t(i)];
+  }
+  double power = 1;  // |x|^i
+  for (int i = 0; i <= p.degree; ++i) {
+    const double magnitude = p.magnitude[std::size_t(i)];
+    if (i > 0) r.abs_derivative += i * magnitude * (r.abs_power + tiny);
+    r.abs_value += magnitude * (power + (i > 1 ? tiny : 0));
+    r.abs_power = power;
+    power *= abs_x;
   }
   return r;
 }
@@ -112,6 +121,7 @@ struct DenominatorValue {
   T derivative{};
   double abs_q = 0;
   double abs_derivative = 0;
+  double abs_power = 0;
   bool minus = false;  // B and C: the sign of B
   bool either_sign = false;
 };
@@ -122,7 +132,7 @@ DenominatorValue<T> evaluate_q(Variant variant, const Arithmetic& arithmetic,
   DenominatorValue<T> r;
   const bool x_minus = negative(x);
   const T t = variant == Variant::a ? with_sign(x, x_minus) : x;
-  const PolynomialValue<T> b = evaluate(polynomial, t, abs_x);
+  const PolynomialValue<T> b = evaluate(polynomial, t, abs_x, arithmetic.tiny);
   const T offset = variant == Variant::c ? T(1) / T(10) : T(1);
   const bool absolute = variant == Variant::b || variant == Variant::c;
   r.minus = absolute && negative(b.value);
@@ -132,6 +142,7 @@ DenominatorValue<T> evaluate_q(Variant variant, const Arithmetic& arithmetic,
   r.derivative = with_sign(b.derivative, variant == Variant::a ? x_minus : r.minus);
   r.abs_q = double(offset) + b.abs_value;
   r.abs_derivative = b.abs_derivative;
+  r.abs_power = b.abs_power;
   return r;
 }
 
@@ -168,7 +179,7 @@ Quotient<T> evaluate_quotient(Variant variant, const Arithmetic& arithmetic,
                               T x) {
   Quotient<T> r;
   const double abs_x = magnitude(x);
-  r.p = evaluate(numerator, x, abs_x);
+  r.p = evaluate(numerator, x, abs_x, arithmetic.tiny);
   r.q = evaluate_q(variant, arithmetic, denominator, x, abs_x);
   r.abs_q = magnitude(r.q.q);
   r.amplification = r.q.abs_q / r.abs_q;
@@ -181,7 +192,8 @@ template <class T>
 void forward_element(const Arithmetic& arithmetic, const Quotient<T>& t, Element<T>& e) {
   e.y = t.p.value / t.q.q;
   e.y_condition = t.second_order * (t.p.abs_value / t.abs_q + magnitude(e.y) * t.amplification);
-  const double peak = std::max({t.p.abs_value, t.q.abs_q, magnitude(e.y)});
+  const double peak = std::max({t.p.abs_value, t.p.abs_power, t.q.abs_q, t.q.abs_power,
+                                magnitude(e.y)});
   e.in_range =
       peak <= arithmetic.largest && t.q.abs_q <= 1 / arithmetic.tiny && e.y_condition < kInfinity;
 }

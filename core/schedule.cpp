@@ -16,13 +16,22 @@ constexpr std::array<std::string_view, 3> kDeterminisms = {"not_guaranteed", "ru
 constexpr std::array<std::string_view, 2> kCoefficients = {"bcast", "expand"};
 constexpr std::array<std::string_view, 2> kBackward = {"split", "fused"};
 constexpr std::array<std::string_view, 2> kStores = {"cached", "nt"};
-constexpr std::array<std::string_view, 2> kDivision = {"div", "newton"};
-constexpr std::array<std::string_view, 1> kSums = {"twopass"};
+constexpr std::array<std::string_view, 2> kPolynomial = {"powers", "estrin"};  // or none: Horner
+constexpr std::array<std::string_view, 1> kPacked = {"packed"};
+constexpr std::array<std::string_view, 3> kDivision = {"div", "newton", "approx"};
+constexpr std::array<std::string_view, 1> kAccumulator = {"f64acc"};  // or none: compensated
+constexpr std::array<std::string_view, 4> kSums = {"twopass", "programmatic", "lastblock",
+                                                   "blockatomics"};
+constexpr std::array<std::string_view, 1> kLoads = {"ldcs"};
+constexpr std::array<std::string_view, 1> kCudaStores = {"stcs"};
 
 // Typical of desktops and servers; only the default schedule uses it.
 constexpr double kLastLevelCache = 32.0 * 1024 * 1024;
 
+constexpr std::array kZeroOne = {0, 1};
+constexpr std::array kZeroOneTwo = {0, 1, 2};
 constexpr std::array kOneTwo = {1, 2};
+constexpr std::array kOneTwoThree = {1, 2, 3};
 constexpr std::array kVector = {1, 4, 8, 16};
 constexpr std::array kUnroll = {1, 2, 4};
 constexpr std::array kBlockRows = {1, 2, 4, 8, 16};
@@ -30,38 +39,45 @@ constexpr std::array kCpuRun = {32, 64};
 constexpr std::array kPrefetch = {0, 1, 2, 4};
 constexpr std::array kSlice = {64, 256};
 constexpr std::array kColumns = {1, 2, 4, 8};
-constexpr std::array kInFlight = {1, 2, 4};
+constexpr std::array kInFlight = {1, 2, 4, 8};
 constexpr std::array kTileColumns = {6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192};
 constexpr std::array kTileRows = {1, 2, 4, 8, 10, 16, 20, 32, 40};
 constexpr std::array kMinBlocks = {0, 2, 4, 5};
 constexpr std::array kCudaRun = {8, 16, 32};
-constexpr std::array kTwoPass = {1};
-constexpr std::array kBlocks = {2, 4, 8, 16};
+constexpr std::array kSumsValues = {1, 2, 3, 4};
+constexpr std::array kBlocks = {1, 2, 4, 8, 16};
+constexpr std::array kSlab = {0, 512};
 
 using Cpu = CpuSchedule;
 constexpr std::array<Parameter<Cpu>, 9> kCpuParameters = {{
-    {"vector", "v", {}, kVector, true, &Cpu::vector},
-    {"unroll", "u", {}, kUnroll, true, &Cpu::unroll},
-    {"rows", "r", {}, kBlockRows, true, &Cpu::rows},
-    {"coefficients", "", kCoefficients, kOneTwo, true, &Cpu::coefficients},
-    {"run", "run", {}, kCpuRun, true, &Cpu::run},
-    {"backward", "", kBackward, kOneTwo, true, &Cpu::backward},
-    {"stores", "", kStores, kOneTwo, true, &Cpu::stores},
-    {"prefetch", "pf", {}, kPrefetch, true, &Cpu::prefetch},
-    {"slice_rows", "slice", {}, kSlice, false, &Cpu::slice_rows},
+    {"vector", "v", {}, kVector, true, true, &Cpu::vector},
+    {"unroll", "u", {}, kUnroll, true, true, &Cpu::unroll},
+    {"rows", "r", {}, kBlockRows, true, true, &Cpu::rows},
+    {"coefficients", "", kCoefficients, kOneTwo, true, true, &Cpu::coefficients},
+    {"run", "run", {}, kCpuRun, true, true, &Cpu::run},
+    {"backward", "", kBackward, kOneTwo, true, true, &Cpu::backward},
+    {"stores", "", kStores, kOneTwo, true, true, &Cpu::stores},
+    {"prefetch", "pf", {}, kPrefetch, true, true, &Cpu::prefetch},
+    {"slice_rows", "slice", {}, kSlice, false, true, &Cpu::slice_rows},
 }};
 
 using Cuda = CudaSchedule;
-constexpr std::array<Parameter<Cuda>, 9> kCudaParameters = {{
-    {"columns", "v", {}, kColumns, true, &Cuda::columns},
-    {"rows_in_flight", "r", {}, kInFlight, true, &Cuda::rows_in_flight},
-    {"tile_columns", "x", {}, kTileColumns, true, &Cuda::tile_columns},
-    {"tile_rows", "y", {}, kTileRows, true, &Cuda::tile_rows},
-    {"min_blocks", "mb", {}, kMinBlocks, true, &Cuda::min_blocks},
-    {"division", "", kDivision, kOneTwo, true, &Cuda::division},
-    {"run", "run", {}, kCudaRun, true, &Cuda::run},
-    {"sums", "", kSums, kTwoPass, true, &Cuda::sums},
-    {"blocks", "blocks", {}, kBlocks, false, &Cuda::blocks},
+constexpr std::array<Parameter<Cuda>, 15> kCudaParameters = {{
+    {"columns", "v", {}, kColumns, true, true, &Cuda::columns},
+    {"rows_in_flight", "r", {}, kInFlight, true, true, &Cuda::rows_in_flight},
+    {"tile_columns", "x", {}, kTileColumns, true, true, &Cuda::tile_columns},
+    {"tile_rows", "y", {}, kTileRows, true, true, &Cuda::tile_rows},
+    {"min_blocks", "mb", {}, kMinBlocks, true, true, &Cuda::min_blocks},
+    {"polynomial", "", kPolynomial, kZeroOneTwo, true, false, &Cuda::polynomial},
+    {"packed", "", kPacked, kZeroOne, true, false, &Cuda::packed},
+    {"division", "", kDivision, kOneTwoThree, true, false, &Cuda::division},
+    {"run", "run", {}, kCudaRun, true, false, &Cuda::run},
+    {"accumulator", "", kAccumulator, kZeroOne, true, false, &Cuda::accumulator},
+    {"sums", "", kSums, kSumsValues, true, false, &Cuda::sums},
+    {"loads", "", kLoads, kZeroOne, true, false, &Cuda::loads},
+    {"stores", "", kCudaStores, kZeroOne, true, false, &Cuda::stores},
+    {"blocks", "blocks", {}, kBlocks, false, true, &Cuda::blocks},
+    {"slab", "slab", {}, kSlab, false, false, &Cuda::slab},
 }};
 
 template <class S>
@@ -183,11 +199,66 @@ std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, Determinism 
   return {};
 }
 
+CudaSchedule default_cuda(const Task& task, Determinism determinism);
+
 constexpr std::int64_t kMostThreads = 1024;
+constexpr int kPackedArchitecture = 100;
+constexpr int kWideAccessArchitecture = 100;  // 32 bytes at once
+constexpr int kProgrammaticArchitecture = 90;
+// Rows of a block in class gpu_to_gpu.
+constexpr int kSameBitsSlab = 512;
 // Static shared memory of a block: a double for each thread and sum.
 constexpr std::int64_t kSharedBytes = 49152;
 std::int64_t shared_bytes(const Task& task, const CudaSchedule& s) {
   return std::int64_t{task.sum_terms()} * s.threads() * 8;
+}
+
+std::string why_illegal_sums(const Task& task, const CudaSchedule& s, const Target& target,
+                             Determinism determinism) {
+  if (!task.sums()) {
+    if (s.accumulator != 0) return "f64acc does not apply where nothing is summed";
+    return {};
+  }
+  if (s.sums > CudaSchedule::block_atomics) return fmt::format("sums {} is unknown", s.sums);
+  if (s.accumulator == CudaSchedule::f64 && task.problem.math_type() == Type::f64) {
+    return "f64acc is for f32 arithmetic; f64 compensates";
+  }
+  const int capability = target.compute_capability();
+  if (s.sums == CudaSchedule::programmatic && capability < kProgrammaticArchitecture) {
+    return fmt::format("programmatic needs sm_{} or later; the target is {}",
+                       kProgrammaticArchitecture, target.name);
+  }
+  constexpr int kWarp = 32;
+  if (s.sums == CudaSchedule::last_block && s.threads() < kWarp) {
+    return fmt::format("lastblock adds by whole warps; the block has {} threads", s.threads());
+  }
+  if (s.sums != CudaSchedule::block_atomics) return {};
+  if (determinism != Determinism::not_guaranteed) {
+    return "blockatomics adds in any order; it needs determinism not_guaranteed";
+  }
+  // Its error grows with the blocks of a group, which must therefore be few.
+  if (task.problem.layout == Layout::channels_first) return "blockatomics needs channels-last";
+  if (s.slab != 0) return "blockatomics goes with blocks, not with slab";
+  return {};
+}
+
+// gpu_to_gpu: what decides the order and the rounding of operations is fixed by the task.
+std::string why_not_gpu_to_gpu(const Task& task, const CudaSchedule& s) {
+  CudaSchedule fixed = default_cuda(task, Determinism::gpu_to_gpu);
+  fixed.min_blocks = s.min_blocks;
+  fixed.loads = s.loads;
+  fixed.stores = s.stores;
+  if (s.sums == CudaSchedule::programmatic) fixed.sums = s.sums;
+  if (!task.sums()) {  // every element for itself
+    fixed.columns = s.columns;
+    fixed.rows_in_flight = s.rows_in_flight;
+    fixed.tile_columns = s.tile_columns;
+    fixed.tile_rows = s.tile_rows;
+    fixed.slab = s.slab;
+    fixed.blocks = s.blocks;
+  }
+  if (s == fixed) return {};
+  return "gpu_to_gpu fixes the schedule to " + to_string(Schedule(fixed));
 }
 
 std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Target& target,
@@ -198,7 +269,7 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
   if (s.columns != 1 && s.columns != 2 && s.columns != 4 && s.columns != 8) {
     return fmt::format("columns {} is not 1, 2, 4 or 8", s.columns);
   }
-  const int widest = target.compute_capability() >= 100 ? 32 : 16;
+  const int widest = cuda_widest_access(s, target);
   const int bytes = s.columns * int(std::min(size_of(p.x_type), size_of(p.y_type)));
   if (bytes > widest) {
     return fmt::format("{} columns are {} bytes, more than one access of {}", s.columns, bytes,
@@ -217,12 +288,23 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
                        s.min_blocks, s.threads());
   }
   if (s.blocks < 1) return fmt::format("blocks {} is not positive", s.blocks);
-  if (s.division != CudaSchedule::ieee && s.division != CudaSchedule::newton) {
-    return "division must be div or newton";
+  if (s.division < CudaSchedule::ieee || s.division > CudaSchedule::approximate) {
+    return "division must be div, newton or approx";
   }
   if (p.math_type() == Type::f64 && s.division != CudaSchedule::ieee) return "f64 divides by div";
+  if (s.packed != 0) {
+    if (target.compute_capability() < kPackedArchitecture) {
+      return fmt::format("packed needs sm_{} or later; the target is {}", kPackedArchitecture,
+                         target.name);
+    }
+    if (p.math_type() == Type::f64) return "packed is for f32 arithmetic";
+    if (s.columns % 2 != 0) return fmt::format("packed needs pairs of columns, not {}", s.columns);
+  }
+  const bool writes = !task.backward() || task.gradients.dx;
+  if (s.stores != 0 && !writes) return "stcs does not apply where no tensor is written";
   if (std::string why = mismatch("run", s.run, task.sums(), where); !why.empty()) return why;
   if (std::string why = mismatch("sums", s.sums, task.sums(), where); !why.empty()) return why;
+  if (std::string why = why_illegal_sums(task, s, target, determinism); !why.empty()) return why;
   if (task.sums() && s.run % s.rows_in_flight != 0) {
     return fmt::format("run {} is not a multiple of rows_in_flight {}", s.run, s.rows_in_flight);
   }
@@ -242,9 +324,7 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
           s.tile_columns, threads);
     }
   }
-  if (determinism == Determinism::gpu_to_gpu) {
-    return "gpu_to_gpu has no CUDA schedule in this version; use run_to_run";
-  }
+  if (determinism == Determinism::gpu_to_gpu) return why_not_gpu_to_gpu(task, s);
   return {};
 }
 
@@ -293,12 +373,13 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
 // where the backward kernel is known to fit: coefficients, sums, rows requested ahead, the rest.
 int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const Problem& p = task.problem;
-  const int words = p.math_type() == Type::f64 ? 2 : 1;
+  const bool doubles = p.math_type() == Type::f64;
+  const int words = doubles || s.packed != 0 ? 2 : 1;  // of a coefficient or a sum
   const int bytes = s.columns * int(size_of(p.x_type) + size_of(p.y_type));
   const int ahead = s.rows_in_flight * ((bytes + 3) / 4);
-  constexpr int kRest = 28;
+  const int rest = 28 * (doubles ? 2 : 1);
   const int need =
-      words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms() + kRest) + ahead;
+      words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms()) + rest + ahead;
   if (need <= 64) return std::max(1, 1024 / s.threads());
   return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
 }
@@ -339,10 +420,13 @@ void set_tile(const Task& task, CudaSchedule& s) {
   while (s.tile_rows > 1 && shared_bytes(task, s) > kSharedBytes) --s.tile_rows;
 }
 
-CudaSchedule default_cuda(const Task& task) {
+// The same for every target where gpu_to_gpu is asked for.
+CudaSchedule default_cuda(const Task& task, Determinism determinism) {
   const Problem& p = task.problem;
+  const bool same_bits = determinism == Determinism::gpu_to_gpu;
   CudaSchedule s;
-  if (p.math_type() == Type::f64) s.division = CudaSchedule::ieee;
+  if (p.math_type() == Type::f64 || same_bits) s.division = CudaSchedule::ieee;
+  if (task.sums() && same_bits) s.slab = kSameBitsSlab;
   if (task.sums()) {
     s.run = 16;
     s.sums = CudaSchedule::two_pass;
@@ -357,11 +441,31 @@ CudaSchedule default_cuda(const Task& task) {
   return s;
 }
 
+// Half of the arithmetic where the device has f32x2. A sum then takes every other column, so runs
+// of twice the rows add as many terms.
+void use_packed(const Task& task, const Target& target, CudaSchedule& s) {
+  const bool possible = target.compute_capability() >= kPackedArchitecture && s.columns % 2 == 0 &&
+                        task.problem.math_type() == Type::f32;
+  if (!possible) return;
+  s.packed = 1;
+  s.run *= 2;
+  if (task.sum_terms() > 0) s.min_blocks = blocks_for_registers(task, s);
+}
+
 }  // namespace
+
+int cuda_widest_access(const CudaSchedule& schedule, const Target& target) {
+  const bool hints = schedule.loads != 0 || schedule.stores != 0;
+  return target.compute_capability() >= kWideAccessArchitecture && !hints ? 32 : 16;
+}
 
 CudaSchedule narrow_schedule(const Task& task, const CudaSchedule& schedule) {
   CudaSchedule s = schedule;
   s.columns = 1;
+  if (s.packed != 0) {
+    s.packed = 0;
+    if (s.run > 0) s.run = std::max(s.rows_in_flight, s.run / 2);
+  }
   s.min_blocks = 0;
   set_tile(task, s);
   return s;
@@ -411,7 +515,11 @@ std::string why_illegal(const Task& task, const Schedule& schedule, const Target
 
 Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,
                           std::int64_t inner, Determinism determinism) {
-  if (target.cuda()) return default_cuda(task);
+  if (target.cuda()) {
+    CudaSchedule s = default_cuda(task, determinism);
+    if (determinism != Determinism::gpu_to_gpu) use_packed(task, target, s);
+    return s;
+  }
   return default_cpu(task, target, rows, inner, determinism);
 }
 

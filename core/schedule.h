@@ -47,8 +47,10 @@ struct CpuSchedule {
 };
 
 struct CudaSchedule {
-  enum Division { ieee = 1, newton = 2 };
-  enum Sums { two_pass = 1 };
+  enum Polynomial { horner = 0, powers = 1, estrin = 2 };
+  enum Division { ieee = 1, newton = 2, approximate = 3 };
+  enum Accumulator { compensated = 0, f64 = 1 };
+  enum Sums { two_pass = 1, programmatic = 2, last_block = 3, block_atomics = 4 };
 
   // compiled in
   int columns = 4;         // adjacent columns (elements) of a thread, all in one segment
@@ -56,11 +58,22 @@ struct CudaSchedule {
   int tile_columns = 32;   // threads of a block side by side along the columns
   int tile_rows = 8;       // threads of a block along the rows
   int min_blocks = 0;      // __launch_bounds__' second value: resident blocks a multiprocessor
-  int division = newton;   // ieee: correctly rounded; newton: rcp.approx and one Newton step
-  int run = 0;             // backward: rows a thread sums in f32 before a compensated flush
-  int sums = 0;            // backward with da or db: two_pass
+  int polynomial = horner;  // horner: value and slope together; powers: sums of a_i x^i, with the
+                            // powers of da and db; estrin: pairs, a shorter chain
+  int packed = 0;           // 1: two adjacent columns in one f32x2 operation (sm_100 and later)
+  int division = newton;    // ieee: correctly rounded; newton: rcp.approx and one Newton step;
+                            // approximate: rcp.approx alone
+  int run = 0;              // backward: rows a thread sums in f32 before a flush
+  int accumulator = compensated;  // what runs are flushed to: f32 with its rounding error, or f64
+  int sums = 0;     // backward with da or db. two_pass: partial sums, then a second kernel;
+                    // programmatic: the second kernel starts while the first ends (sm_90 and
+                    // later); last_block: the last block to finish adds; block_atomics: each block
+                    // adds to da and db, in any order
+  int loads = 0;    // of tensors; 1: streaming, first to leave the caches
+  int stores = 0;   // of y or dx; 1: streaming
   // launched with
   int blocks = 4;  // blocks a multiprocessor of the grid; each walks down the rows
+  int slab = 0;    // 0: the grid is that of `blocks`. Else rows of a block, on any device
 
   bool operator==(const CudaSchedule&) const = default;
 
@@ -78,6 +91,7 @@ struct Parameter {
   std::span<const std::string_view> words;  // empty: a number
   std::span<const int> values;              // what a tuner tries; any positive value parses
   bool compiled;                            // else a launch parameter
+  bool shape;                               // of the tile; else how a tile is computed
   int S::* field;
 };
 std::span<const Parameter<CpuSchedule>> cpu_parameters();
@@ -100,6 +114,9 @@ std::string why_illegal(const Task& task, const Schedule& schedule, const Target
 Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,
                           std::int64_t inner = 1,
                           Determinism determinism = Determinism::run_to_run);
+
+// Bytes of the widest load or store that the schedule's kernel uses on a target.
+int cuda_widest_access(const CudaSchedule& schedule, const Target& target);
 
 // The schedule of the kernel that serves calls whose pointers or strides are not aligned to the
 // vectors of `schedule`: one column a thread. Legal where `schedule` is.

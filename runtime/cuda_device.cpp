@@ -145,11 +145,11 @@ class CudaDeviceKernel final : public Kernel {
 
   [[nodiscard]] std::size_t workspace_size(std::int64_t rows, std::int64_t inner) const override {
     std::int64_t bytes =
-        cuda_launch(task(), wide_schedule_, rows, inner, shared_.multiprocessors).partial_bytes;
+        cuda_launch(task(), wide_schedule_, rows, inner, shared_.multiprocessors).workspace_bytes;
     if (narrow_ != nullptr) {
       bytes = std::max(bytes,
                        cuda_launch(task(), narrow_schedule_, rows, inner, shared_.multiprocessors)
-                           .partial_bytes);
+                           .workspace_bytes);
     }
     return std::size_t(bytes);
   }
@@ -160,28 +160,49 @@ class CudaDeviceKernel final : public Kernel {
     const Module& module = fits ? *wide_ : *narrow_;
     const CudaLaunch launch =
         cuda_launch(task(), schedule, call.rows, call.inner, shared_.multiprocessors);
-    if (std::size_t(launch.partial_bytes) > workspace.size) {
+    if (std::size_t(launch.workspace_bytes) > workspace.size) {
       fail_argument("workspace of {} bytes is too small; the schedule {} needs {} bytes",
-                    workspace.size, to_string(Schedule(schedule)), launch.partial_bytes);
+                    workspace.size, to_string(Schedule(schedule)), launch.workspace_bytes);
     }
-    CudaCall c = cuda_call(task(), schedule, launch, call, static_cast<double*>(workspace.data));
+    CudaCall c = cuda_call(task(), schedule, launch, call, workspace.data);
+    const std::array<CudaClear, 2> clears = cuda_clears(task(), schedule, launch, c);
     std::array<void*, 1> parameters = {&c};
     auto* stream = static_cast<cuda::Stream>(workspace.stream);
     const Driver& driver = *shared_.driver;
     shared_.under_callers_context([&] {
+      for (const CudaClear& clear : clears) {
+        if (clear.bytes == 0) continue;
+        driver.check(driver.memset_async(reinterpret_cast<cuda::Pointer>(clear.memory), 0,
+                                         std::size_t(clear.bytes), stream),
+                     "cuMemsetD8Async");
+      }
       driver.check(
           driver.launch_kernel(module.main(), launch.grid_x, launch.grid_y, 1, launch.threads, 1, 1,
                                0, stream, parameters.data(), nullptr),
           "cuLaunchKernel");
       if (launch.second_pass_blocks == 0) return;
-      driver.check(driver.launch_kernel(module.second_pass(), launch.second_pass_blocks, 1, 1,
-                                        launch.second_pass_threads, 1, 1, 0, stream,
-                                        parameters.data(), nullptr),
-                   "cuLaunchKernel (second pass)");
+      const bool early = schedule.sums == CudaSchedule::programmatic;
+      driver.check(launch_second_pass(module.second_pass(), launch, stream, early, parameters),
+                   "cuLaunchKernelEx (second pass)");
     });
   }
 
  private:
+  // early: it may be set up while the kernel before it ends.
+  [[nodiscard]] cuda::Result launch_second_pass(cuda::Function function, const CudaLaunch& launch,
+                                                cuda::Stream stream, bool early,
+                                                std::array<void*, 1>& parameters) const {
+    cuda::LaunchAttribute attribute;
+    attribute.id = cuda::kProgrammaticStreamSerialization;
+    attribute.value.programmatic_stream_serialization = 1;
+    const cuda::LaunchConfig config{.grid_x = launch.second_pass_blocks,
+                                    .block_x = launch.second_pass_threads,
+                                    .stream = stream,
+                                    .attributes = &attribute,
+                                    .attribute_count = early ? 1U : 0U};
+    return shared_.driver->launch_kernel_ex(&config, function, parameters.data(), nullptr);
+  }
+
   Shared shared_;
   std::unique_ptr<Module> wide_;
   std::unique_ptr<Module> narrow_;
@@ -294,23 +315,25 @@ class CudaDevice final : public Device {
     if (!task.sums()) return {};
     const Problem& p = task.problem;
     const auto sum = std::int64_t(task.sum_terms()) * std::int64_t{sizeof(double)};
-    const std::int64_t wave = kMostBlocks * shared_.multiprocessors;
+    const std::int64_t wave = std::max(kMostBlocks * shared_.multiprocessors, kMostSlabs);
     // A width with a large prime factor may have smaller tiles.
     const auto usual = std::get<CudaSchedule>(default_schedule(task, info_.target, 1));
     std::int64_t smallest = kSmallestTile;
     for (const CudaSchedule& s : {usual, narrow_schedule(task, usual)}) {
       smallest = std::min(smallest, std::int64_t{s.tile_columns} * s.columns);
     }
+    // last_block also keeps a sum and counts blocks for each tile.
+    const std::int64_t of_tile = 2 * sum + std::int64_t{sizeof(std::uint32_t)};
     if (p.layout == Layout::channels_first) {
       const std::int64_t tiles = p.segment_width() / smallest + 1;
-      return {.fixed = std::size_t(sum * (wave + p.segments())),
-              .per_inner = std::size_t(sum * p.segments() * tiles)};
+      return {.fixed = std::size_t(sum * wave + of_tile * (p.segments() + 1)),
+              .per_inner = std::size_t(of_tile * p.segments() * tiles)};
     }
     constexpr std::int64_t kWidestTile = 1024;  // columns of a tile that has whole segments
     const std::int64_t whole =
         std::clamp<std::int64_t>(kWidestTile / p.segment_width(), 1, p.segments());
     const std::int64_t tiles = p.segments() * (p.segment_width() / smallest + 1);
-    return {.fixed = std::size_t(sum * std::max(wave * whole, tiles)), .per_inner = 0};
+    return {.fixed = std::size_t(sum * wave * whole + of_tile * (tiles + 1)), .per_inner = 0};
   }
 
   void clear(void* memory, std::size_t bytes, void* stream) override {

@@ -34,6 +34,24 @@ inline constexpr int kL2CacheSize = 38;
 inline constexpr int kCapabilityMajor = 75;
 inline constexpr int kCapabilityMinor = 76;
 
+inline constexpr unsigned kProgrammaticStreamSerialization = 6;  // CUlaunchAttributeID
+struct LaunchAttribute {                                         // CUlaunchAttribute
+  unsigned id = 0;
+  unsigned padding = 0;
+  union {
+    char bytes[64];
+    int programmatic_stream_serialization;
+  } value = {};
+};
+struct LaunchConfig {  // CUlaunchConfig
+  unsigned grid_x = 1, grid_y = 1, grid_z = 1;
+  unsigned block_x = 1, block_y = 1, block_z = 1;
+  unsigned shared_bytes = 0;
+  Stream stream = nullptr;
+  LaunchAttribute* attributes = nullptr;
+  unsigned attribute_count = 0;
+};
+
 // Name in the library, name here, parameters. The oldest driver that has all is 12.0.
 // clang-format off
 #define GRKAN_CUDA_FUNCTIONS(X)                                                                            \
@@ -56,6 +74,7 @@ inline constexpr int kCapabilityMinor = 76;
   X(cuLibraryGetKernel, library_get_kernel, (CudaKernel* kernel, Library library, const char* name))       \
   X(cuKernelGetFunction, kernel_get_function, (Function* function, CudaKernel kernel))                     \
   X(cuLaunchKernel, launch_kernel, (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream stream, void** parameters, void** extra)) \
+  X(cuLaunchKernelEx, launch_kernel_ex, (const LaunchConfig* config, Function function, void** parameters, void** extra)) \
   X(cuMemAlloc_v2, mem_alloc, (Pointer* pointer, std::size_t bytes))                                       \
   X(cuMemFree_v2, mem_free, (Pointer pointer))                                                             \
   X(cuMemGetInfo_v2, mem_get_info, (std::size_t* free, std::size_t* total))                                \

@@ -259,13 +259,6 @@ void Plan::Table::prepare_all(Range rows, Range inner) {
 
 Plan::Plan(Context& context, const Problem& problem, std::string_view device, Gradients gradients)
     : context_(context), problem_((validate(problem), problem)), device_(context.device(device)) {
-  const Determinism determinism = context.options().determinism;
-  if (device_.target().cuda() && determinism == Determinism::gpu_to_gpu) {
-    fail(Status::unsupported, "{} on {}: {}", to_string(determinism), device_.info().name,
-         why_illegal(forward_task(problem),
-                     default_schedule(forward_task(problem), device_.target(), 1), device_.target(),
-                     determinism));
-  }
   tables_[0] = std::make_unique<Table>(context, device_, forward_task(problem));
   if (gradients.any()) {
     tables_[1] = std::make_unique<Table>(context, device_, backward_task(problem, gradients));

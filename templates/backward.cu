@@ -1,12 +1,12 @@
 // One row of a thread's columns: gives dx and adds to the sums, where the task has them.
 __device__ __forceinline__ void compute(const Coefficients& c, const Pack_$x& x_pack,
                                         const Pack_$y& dy_pack$compute_parameters) {
-  $math x[kColumns];
-  $math dy[kColumns];
+  $value x[$count];
+  $value dy[$count];
   unpack(x_pack, x);
   unpack(dy_pack, dy);
 #pragma unroll
-  for (int j = 0; j < kColumns; ++j) gradient(c, x[j], dy[j]$gradient_arguments);
+  for (int j = 0; j < $count; ++j) gradient(c, x[j], dy[j]$gradient_arguments);
 }
 
 extern "C" __global__ void __launch_bounds__($launch_bounds)
@@ -23,11 +23,11 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
 
   __shared__ Cell cells[kTerms * kThreads];
   const int cell = cell_of_thread();
-  $math sum[kTerms];
+  $value sum[kTerms];
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
-    sum[i] = 0;
-    cells[i * kThreads + cell].high = 0;
+    sum[i] = $zero;
+    cells[i * kThreads + cell].$kept = 0;
   }
 //@end
 
@@ -37,7 +37,7 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
     const char* x = static_cast<const char*>(call.x);
     const char* dy = static_cast<const char*>(call.dy);
 //@if dx
-    $math result[kColumns];
+    $value result[$count];
 //@end
     compute(c, load_$x(row_of<$x_storage>(x, row, call.x_stride, place)),
             load_$y(row_of<$y_storage>(dy, row, call.dy_stride, place))$compute_arguments);
@@ -86,7 +86,7 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
 #pragma unroll
       for (int k = 0; k < kRows; ++k) {
 //@if dx
-        $math result[kColumns];
+        $value result[$count];
 //@end
         compute(c, x_ahead[k], dy_ahead[k]$compute_arguments);
         if (more) {
@@ -109,6 +109,13 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
   }
 
 //@if sums
+//@if programmatic
+  // The second pass may be set up from here on; it waits for this kernel's end.
+  asm volatile("griddepcontrol.launch_dependents;");
+//@end
   write_block_sums(call, sum, cells, cell);
+//@if lastblock
+  finish_sums(call);
+//@end
 //@end
 }

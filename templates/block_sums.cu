@@ -1,9 +1,16 @@
+//@if f64acc
+// A thread's sums, to which runs are added.
+struct Cell {
+  double total;
+};
+//@else
 // Sums of a thread. While rows are walked: `high`, to which runs of sums are flushed. At the end:
 // the thread's total.
 union Cell {
   $math high;
   double total;
 };
+//@end
 
 // Threads of one segment in a tile, and segments in a tile.
 //@if narrow
@@ -27,50 +34,90 @@ __device__ __forceinline__ int cell_of_thread() {
 //@end
 }
 
+//@if f64acc
+// Adds a run to the thread's sums. Volatile keeps one term after another: side by side they would
+// need registers that the loop has.
+//@else
 // high += sum without error (Knuth's two-sum): what is rounded off becomes the next run's start.
 // Volatile keeps one term after another: side by side they would need registers that the loop has.
-__device__ __forceinline__ void flush($math (&sum)[kTerms], Cell* cells, int cell) {
+//@end
+__device__ __forceinline__ void flush($value (&sum)[kTerms], Cell* cells, int cell) {
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
+//@if packed
+    const $math part = sum[i].x + sum[i].y;
+//@end
+//@if f64acc
+    volatile double& place = cells[i * kThreads + cell].total;
+    place = place + static_cast<double>($part);
+    sum[i] = $zero;
+//@else
     volatile $math& place = cells[i * kThreads + cell].high;
     const $math old = place;
-    const $math high = old + sum[i];
+    const $math high = old + $part;
     const $math added = high - old;
-    sum[i] = (old - (high - added)) + (sum[i] - added);
+    const $math rest = (old - (high - added)) + ($part - added);
+    sum[i] = $rest;
     place = high;
+//@end
   }
 }
 
-// The sums of a block to its place in `partial` [term][segment][tile of the segment][row block],
-// added in double in a fixed order.
-__device__ __forceinline__ void write_partial(const CudaCall& call, int pair, double total) {
+//@if !blockatomics
+// Where a pair's total belongs in [term][segment][tile of the segment]; -1 past the last segment.
+__device__ __forceinline__ long long place_of_pair(int pair) {
   const int term = pair % kTerms;
 //@if channels_last
 //@if narrow
   const unsigned segment = blockIdx.x * kTileSegments + pair / kTerms;
 //@if ragged
-  if (segment >= kSegments) return;
+  if (segment >= kSegments) return -1;
 //@end
-  const long long place = static_cast<long long>(term) * kSegments + segment;
+  return static_cast<long long>(term) * kSegments + segment;
 //@else
   // Tiles are numbered segment by segment.
-  const long long place = static_cast<long long>(term) * gridDim.x + blockIdx.x;
+  return static_cast<long long>(term) * gridDim.x + blockIdx.x;
 //@end
 //@else
   const unsigned tiles = gridDim.x / kSegments;
-  const long long place =
-      (static_cast<long long>(term) * kSegments + blockIdx.x % kSegments) * tiles +
-      blockIdx.x / kSegments;
+  return (static_cast<long long>(term) * kSegments + blockIdx.x % kSegments) * tiles +
+         blockIdx.x / kSegments;
 //@end
-  call.partial[place * call.row_blocks + blockIdx.y] = total;
 }
 
-__device__ __forceinline__ void write_block_sums(const CudaCall& call, const $math (&sum)[kTerms],
+//@end
+// Hands on a pair's total over the block, added in double in a fixed order.
+__device__ __forceinline__ void give_total(const CudaCall& call, int pair, double total) {
+//@if blockatomics
+//@if narrow
+  const unsigned segment = blockIdx.x * kTileSegments + pair / kTerms;
+//@if ragged
+  if (segment >= kSegments) return;
+//@end
+//@else
+  const unsigned segment = blockIdx.x / $tiles;
+//@end
+  add_to_gradient(call, pair % kTerms, segment, total);
+//@else
+  const long long place = place_of_pair(pair);
+//@if ragged
+  if (place < 0) return;
+//@end
+  call.partial[place * call.row_blocks + blockIdx.y] = total;
+//@end
+}
+
+__device__ __forceinline__ void write_block_sums(const CudaCall& call, const $value (&sum)[kTerms],
                                                  Cell* cells, int cell) {
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    mine.total = static_cast<double>(mine.high) + static_cast<double>(sum[i]);
+    const double total = static_cast<double>(mine.$kept) + static_cast<double>($left);
+//@if minus_da
+    mine.total = i < kTermsA ? -total : total;  // da's terms were added with the other sign
+//@else
+    mine.total = total;
+//@end
   }
   __syncthreads();
 //@if parts
@@ -92,7 +139,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const $ma
     double block = 0;
 #pragma unroll
     for (int i = 0; i < kParts; ++i) block += cells[threadIdx.x * kParts + i].total;
-    write_partial(call, threadIdx.x, block);
+    give_total(call, threadIdx.x, block);
   }
 //@else
 #pragma unroll
@@ -103,7 +150,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const $ma
       double total = 0;
 #pragma unroll
       for (int i = 0; i < kMembers; ++i) total += members[i].total;
-      write_partial(call, pair, total);
+      give_total(call, pair, total);
     }
   }
 //@end

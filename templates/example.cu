@@ -52,7 +52,14 @@ int main() {
   call.out = device_array<$out_storage>(kExampleElements, 0);
 //@end
 //@if sums
-  call.partial = device_array<double>($partial_doubles, 0.0);
+//@if !blockatomics
+  char* workspace = device_array<char>($workspace_bytes, 0);
+  call.partial = reinterpret_cast<double*>(workspace);
+//@end
+//@if lastblock
+  call.tile_sums = reinterpret_cast<double*>(workspace + $tile_sums_offset);
+  call.counters = reinterpret_cast<unsigned*>(workspace + $counters_offset);
+//@end
 //@end
 //@if da
   call.da = device_array<$math>(kSegments / kSegmentsPerA * kTermsA, 0);
@@ -61,7 +68,7 @@ int main() {
   call.db = device_array<$math>(kSegments / kSegmentsPerB * kTermsB, 0);
 //@end
   $symbol<<<dim3($grid_x, $grid_y), kThreads>>>(call);
-//@if sums
+//@if second_pass
   ${symbol}_second_pass<<<$second_blocks, kSecondThreads>>>(call);
 //@end
   if (failed(cudaGetLastError(), "launch")) return 1;

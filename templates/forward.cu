@@ -1,9 +1,9 @@
 __device__ __forceinline__ void compute(const Coefficients& c, const Pack_$x& x_pack,
-                                        $math (&y)[kColumns]) {
-  $math x[kColumns];
+                                        $value (&y)[$count]) {
+  $value x[$count];
   unpack(x_pack, x);
 #pragma unroll
-  for (int j = 0; j < kColumns; ++j) y[j] = rational(c, x[j]);
+  for (int j = 0; j < $count; ++j) y[j] = rational(c, x[j]);
 }
 
 extern "C" __global__ void __launch_bounds__($launch_bounds)
@@ -21,7 +21,7 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
 #pragma unroll 1
   for (long long row = first_row_left(call, place); row < call.rows; ++row) {
     const char* x = static_cast<const char*>(call.x);
-    $math result[kColumns];
+    $value result[$count];
     compute(c, load_$x(row_of<$x_storage>(x, row, call.x_stride, place)), result);
     char* y = static_cast<char*>(call.out);
     store_$y(row_of<$y_storage>(y, row, call.out_stride, place), result);
@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__($launch_bounds)
     const bool more = group < groups;
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
-      $math result[kColumns];
+      $value result[$count];
       compute(c, ahead[k], result);
       if (more) ahead[k] = load_$x(x + k * call.x_stride);
       store_$y(y + k * call.out_stride, result);

@@ -58,12 +58,12 @@ __device__ __forceinline__ Coefficients load_coefficients(const CudaCall& call, 
   const $math* a = static_cast<const $math*>(call.a) +
                    static_cast<long long>(segment / kSegmentsPerA) * kTermsA;
 #pragma unroll
-  for (int i = 0; i < kTermsA; ++i) c.a[i] = __ldg(a + i);
+  for (int i = 0; i < kTermsA; ++i) c.a[i] = $load_a;
 //@if b
   const $math* b = static_cast<const $math*>(call.b) +
                    static_cast<long long>(segment / kSegmentsPerB) * kTermsB;
 #pragma unroll
-  for (int i = 0; i < kTermsB; ++i) c.b[i] = __ldg(b + i);
+  for (int i = 0; i < kTermsB; ++i) c.b[i] = $load_b;
 //@end
 //@if prepare
   prepare(c);

@@ -1,10 +1,4 @@
 constexpr int kSecondThreads = $second_threads;
-//@if da
-//@if db
-constexpr unsigned kOutputsA = kSegments / kSegmentsPerA * kTermsA;
-//@end
-//@end
-
 // Adds one coefficient's partial sums, in a fixed order. The result is thread 0's.
 __device__ __forceinline__ double sum_of_partials(const double* partial, long long count) {
   double sum = 0;
@@ -41,50 +35,12 @@ extern "C" __global__ void __launch_bounds__(kSecondThreads)
   const long long segment_partials =
       (call.width + kTileWidth - 1) / kTileWidth * call.row_blocks;
 //@end
-  unsigned output = blockIdx.x;
-//@if da
-//@if db
-  const bool of_a = output < kOutputsA;
-  if (!of_a) output -= kOutputsA;
-  const unsigned group = of_a ? output / kTermsA : output / kTermsB;
-  const unsigned term = of_a ? output % kTermsA : kTermsA + output % kTermsB;
-  const int segments = of_a ? kSegmentsPerA : kSegmentsPerB;
-//@else
-  const unsigned group = output / kTermsA;
-  const unsigned term = output % kTermsA;
-  constexpr int segments = kSegmentsPerA;
+  const Output output = output_of(blockIdx.x);
+  const long long first = static_cast<long long>(output.term) * kSegments + output.segment;
+//@if programmatic
+  asm volatile("griddepcontrol.wait;" ::: "memory");
 //@end
-//@else
-  const unsigned group = output / kTermsB;
-  const unsigned term = output % kTermsB;
-  constexpr int segments = kSegmentsPerB;
-//@end
-  const long long first =
-      static_cast<long long>(term) * kSegments + static_cast<long long>(group) * segments;
-  double sum = sum_of_partials(call.partial + first * segment_partials, segments * segment_partials);
-  if (threadIdx.x != 0) return;
-//@if da
-//@if db
-  if (of_a) {
-//@else
-  {
-//@end
-    $math* da = static_cast<$math*>(call.da) + output;
-    *da = static_cast<$math>(call.accumulate_da ? *da + sum : sum);
-  }
-//@end
-//@if db
-//@if da
-  if (!of_a) {
-//@else
-  {
-//@end
-//@if prepare
-    // Q has |b|; a zero counts as positive, so that it can learn.
-    if (static_cast<const $math*>(call.b)[output] < 0) sum = -sum;
-//@end
-    $math* db = static_cast<$math*>(call.db) + output;
-    *db = static_cast<$math>(call.accumulate_db ? *db + sum : sum);
-  }
-//@end
+  const double sum = sum_of_partials(call.partial + first * segment_partials,
+                                     output.segments * segment_partials);
+  if (threadIdx.x == 0) write_gradient(call, output, sum);
 }

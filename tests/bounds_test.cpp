@@ -98,6 +98,13 @@ TEST(Bounds, KOfEachScheme) {
   EXPECT_EQ(error_bound(backward, newton).run, (16 + 1) * 4 + 1);
   EXPECT_EQ(error_bound(backward, newton).k_out, 10);
   EXPECT_EQ(error_bound(forward, CudaSchedule{}).k_out, 9);
+  // Estrin: three levels, and powers of up to three roundings, on terms 4 and 5.
+  EXPECT_EQ(error_bound(forward, CudaSchedule{.polynomial = CudaSchedule::estrin}).k_out, 11);
+  EXPECT_EQ(error_bound(forward, CudaSchedule{.polynomial = CudaSchedule::powers}).k_out, 9);
+  // Packed sums take every other column.
+  const Schedule packed =
+      CudaSchedule{.columns = 4, .packed = 1, .run = 16, .sums = CudaSchedule::two_pass};
+  EXPECT_EQ(error_bound(backward, packed).run, (16 + 1) * 2 + 2);
 }
 
 TEST(FiniteBelow, ShrinksWithDegreesAndEndsWithTheType) {

@@ -21,7 +21,7 @@ TEST(CudaLaunch, FillsEachMultiprocessorOnce) {
   EXPECT_EQ(launch.grid_y, 132U);
   EXPECT_EQ(launch.threads, 192U);
   EXPECT_EQ(launch.second_pass_blocks, 80U);
-  EXPECT_EQ(launch.partial_bytes, 10 * 8 * 132 * 8);
+  EXPECT_EQ(launch.workspace_bytes, 10 * 8 * 132 * 8);
 }
 
 TEST(CudaLaunch, FewRowsGetFewBlocks) {
@@ -35,6 +35,40 @@ TEST(CudaLaunch, FewRowsGetFewBlocks) {
   EXPECT_EQ(cuda_launch(task, s, 1, 1, 132).second_pass_blocks, 0U);
 }
 
+// A grid of slabs is the same on every device, and has a bound.
+TEST(CudaLaunch, SlabsDoNotDependOnTheDevice) {
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
+  const CudaSchedule s = schedule_of("v4_r2_x48_y4_newton_run16_twopass@blocks4_slab512");
+  EXPECT_EQ(cuda_launch(task, s, 25216, 1, 132).grid_y, 50U);  // 25216 / 512
+  EXPECT_EQ(cuda_launch(task, s, 25216, 1, 16), cuda_launch(task, s, 25216, 1, 132));
+  EXPECT_EQ(cuda_launch(task, s, 2000000000, 1, 132).grid_y, kMostSlabs / 4);
+}
+
+TEST(CudaLaunch, WhatEachWayOfSummingNeeds) {
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
+  float da[48];
+  float db[32];
+  const Call call{.rows = 25216, .da = da, .db = db};
+  alignas(8) static char workspace[1 << 17];
+  const auto clears_of = [&](const char* sums, bool accumulate) {
+    const CudaSchedule s =
+        schedule_of(("v4_r2_x48_y4_newton_run16_" + std::string(sums) + "@blocks4").c_str());
+    const CudaLaunch launch = cuda_launch(task, s, 25216, 1, 132);
+    Call one = call;
+    one.accumulate = accumulate;
+    return cuda_clears(task, s, launch, cuda_call(task, s, launch, one, workspace));
+  };
+  EXPECT_EQ(clears_of("twopass", false)[0].bytes, 0);
+  EXPECT_EQ(clears_of("lastblock", false)[0].bytes, (4 + 1) * 4);  // columns of tiles, and one more
+  EXPECT_EQ(clears_of("lastblock", false)[0].memory,
+            workspace + 10 * 8 * 132 * 8 + 10 * 8 * 8);  // behind the sums of blocks and of tiles
+  EXPECT_EQ(clears_of("blockatomics", false)[0].memory, da);
+  EXPECT_EQ(clears_of("blockatomics", false)[0].bytes, 8 * 6 * 4);
+  EXPECT_EQ(clears_of("blockatomics", false)[1].memory, db);
+  EXPECT_EQ(clears_of("blockatomics", false)[1].bytes, 8 * 4 * 4);
+  EXPECT_EQ(clears_of("blockatomics", true)[0].bytes, 0);
+}
+
 TEST(CudaLaunch, RaggedTiles) {
   const Task last = parse_task("backward.da/p5q4-A-c40-g5-f32-last");
   const CudaSchedule s = schedule_of("v4_r2_x6_y3_newton_run16_twopass");
@@ -43,7 +77,7 @@ TEST(CudaLaunch, RaggedTiles) {
   EXPECT_EQ(cuda_launch(last, s, 100, 1, 1).grid_x, 2U);
   const Task first = parse_task("backward.da/p5q4-A-c6-g2-f32-first");
   EXPECT_EQ(cuda_launch(first, s, 100, 9, 1).grid_x, 4U);  // 2 segments of 27: 24 and 3
-  EXPECT_EQ(cuda_launch(first, s, 100, 9, 1).partial_bytes,
+  EXPECT_EQ(cuda_launch(first, s, 100, 9, 1).workspace_bytes,
             6 * 2 * 2 * 8 * std::int64_t{cuda_launch(first, s, 100, 9, 1).grid_y});
 }
 

@@ -50,6 +50,15 @@ struct SameFunction<int (*)(A...), CUresult (*)(B...)>
                 #symbol " is declared in another way than in cuda.h");
 GRKAN_CUDA_FUNCTIONS(GRKAN_CHECK)
 static_assert(cuda::kSuccess == CUDA_SUCCESS && cuda::kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY);
+static_assert(cuda::kProgrammaticStreamSerialization ==
+              CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(sizeof(cuda::LaunchAttribute) == sizeof(CUlaunchAttribute));
+static_assert(offsetof(cuda::LaunchAttribute, value) == offsetof(CUlaunchAttribute, value));
+static_assert(sizeof(cuda::LaunchConfig) == sizeof(CUlaunchConfig));
+static_assert(offsetof(cuda::LaunchConfig, block_x) == offsetof(CUlaunchConfig, blockDimX));
+static_assert(offsetof(cuda::LaunchConfig, stream) == offsetof(CUlaunchConfig, hStream));
+static_assert(offsetof(cuda::LaunchConfig, attributes) == offsetof(CUlaunchConfig, attrs));
+static_assert(offsetof(cuda::LaunchConfig, attribute_count) == offsetof(CUlaunchConfig, numAttrs));
 static_assert(cuda::kNoDevice == CUDA_ERROR_NO_DEVICE);
 static_assert(cuda::kInvalidImage == CUDA_ERROR_INVALID_IMAGE);
 static_assert(cuda::kInvalidContext == CUDA_ERROR_INVALID_CONTEXT);
@@ -181,7 +190,7 @@ TEST_F(CudaTest, LaunchesBothPassesOnTheCallersStream) {
   const std::string expected =
       "cuLaunchKernel wide grid " + std::to_string(launch.grid_x) + "x" +
       std::to_string(launch.grid_y) + " threads " + std::to_string(launch.threads) +
-      " stream 7\ncuLaunchKernel wide2 grid " + std::to_string(launch.second_pass_blocks) +
+      " stream 7\ncuLaunchKernelEx wide2 grid " + std::to_string(launch.second_pass_blocks) +
       "x1 threads " + std::to_string(launch.second_pass_threads) + " stream 7\n";
   EXPECT_EQ(fake.log(), expected);  // and nothing is synchronised
 }
@@ -276,11 +285,16 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
     const Task t = backward_task(parse_problem(text));
     const bool first = t.problem.layout == Layout::channels_first;
     const auto wide = std::get<CudaSchedule>(default_schedule(t, {"sm_90"}, 1000));
-    for (const CudaSchedule& s : {wide, narrow_schedule(t, wide)}) {
+    CudaSchedule last = wide;
+    last.sums = CudaSchedule::last_block;
+    CudaSchedule slabs = last;
+    slabs.slab = 1;
+    for (const CudaSchedule& s :
+         {wide, narrow_schedule(t, wide), last, slabs, narrow_schedule(t, slabs)}) {
       for (const std::int64_t rows : {1, 1000, 1000000}) {
         for (const std::int64_t inner : {1, 49, 50176}) {
           if (!first && inner != 1) continue;
-          EXPECT_LE(std::size_t(cuda_launch(t, s, rows, inner, 132).partial_bytes),
+          EXPECT_LE(std::size_t(cuda_launch(t, s, rows, inner, 132).workspace_bytes),
                     device->workspace_bound(t).bytes(inner))
               << text << " " << to_string(Schedule(s)) << " " << rows << " " << inner;
         }
@@ -289,13 +303,19 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
   }
 }
 
-TEST_F(CudaTest, GpuToGpuIsRefusedByAPlan) {
-  options.determinism = Determinism::gpu_to_gpu;
-  Context context(options);
-  const Error error = error_of(
-      [&] { const Plan plan(context, parse_problem("p5q4-A-c64-g2-f32-last"), "cuda:0", {}); });
-  EXPECT_EQ(error.status(), Status::unsupported);
-  EXPECT_TRUE(contains(error.what(), "run_to_run")) << error.what();
+// The counters are zeroed in the stream, before the one kernel.
+TEST_F(CudaTest, LastBlockClearsItsCounters) {
+  const auto device = make_cuda_device("cuda:0", options);
+  schedule.sums = CudaSchedule::last_block;
+  const auto kernel = load(*device);
+  fake.reset();
+  kernel->run(call(1000), workspace);
+  const CudaLaunch launch = cuda_launch(task, schedule, 1000, 1, 132);
+  EXPECT_EQ(launch.second_pass_blocks, 0U);
+  const std::string log = fake.log();
+  EXPECT_TRUE(log.starts_with("cuMemsetD8Async")) << log;
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2) << log;
+  EXPECT_TRUE(contains(log, "cuLaunchKernel wide grid")) << log;
 }
 
 TEST_F(CudaTest, TimesByEvents) {

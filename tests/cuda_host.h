@@ -47,6 +47,10 @@ inline float __uint_as_float(unsigned u) { return bits<float>(u); }
 inline long long __double_as_longlong(double d) { return bits<long long>(d); }
 inline double __longlong_as_double(long long l) { return bits<double>(l); }
 template <class T> T __ldg(const T* p) { return *p; }
+template <class T> T __ldcs(const T* p) { return *p; }
+template <class T> void __stcs(T* p, T value) { *p = value; }
+struct uint2 { unsigned x, y; };
+struct uint4 { unsigned x, y, z, w; };
 extern "C" { float (*grkan_from_f16)(unsigned short); unsigned short (*grkan_to_f16)(double); }
 inline float rcp(float q) { return 1.0f / q * 1.0000001f; }  // approximate, as the instruction is
 inline float low_f16(unsigned w) { return grkan_from_f16(w & 0xffff); }
@@ -60,6 +64,8 @@ static Fiber* current;
 static void (*body)(const void*);
 static const void* argument;
 static void start() { body(argument); current->done = true; swapcontext(&current->context, &scheduler); }
+inline void __threadfence() {}
+template <class T> T atomicAdd(T* at, T value) { const T old = *at; *at += value; return old; }
 inline void __syncthreads() { swapcontext(&current->context, &scheduler); }
 // 0, or 1 when some threads of a block ended while others waited at a barrier.
 static int launch(void (*kernel)(const void*), const void* call, unsigned gx, unsigned gy, unsigned threads) {
@@ -140,9 +146,12 @@ class HostKernels {
     const Task& task = kernels_[i].task;
     const CudaSchedule& s = kernels_[i].schedule;
     const CudaLaunch launch = cuda_launch(task, s, call.rows, call.inner, multiprocessors);
-    std::vector<double> partial(std::size_t(launch.partial_bytes / 8) + 1,
+    std::vector<double> partial(std::size_t(launch.workspace_bytes / 8) + 2,
                                 std::numeric_limits<double>::quiet_NaN());
     const CudaCall argument = cuda_call(task, s, launch, call, partial.data());
+    for (const CudaClear& clear : cuda_clears(task, s, launch, argument)) {
+      if (clear.bytes != 0) std::memset(clear.memory, 0, std::size_t(clear.bytes));
+    }
     EXPECT_EQ(entry(i, 0)(&argument, launch.grid_x, launch.grid_y, launch.threads), 0)
         << "threads end before a barrier";
     if (launch.second_pass_blocks == 0) return;

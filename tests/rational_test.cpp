@@ -18,7 +18,7 @@ namespace {
 // A function with everything the builders need as arguments: x, dy, a, b, sums.
 class Program {
  public:
-  Program(const char* task, DivisionScheme division, int width = 1) : builder_(&context_) {
+  Program(const char* task, const Scheme& scheme, int width = 1) : builder_(&context_) {
     context_
         .loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect, mlir::math::MathDialect>();
     task_ = parse_task(task);
@@ -35,7 +35,7 @@ class Program {
     auto function =
         mlir::func::FuncOp::create(builder_, at, "f", builder_.getFunctionType(inputs, {}));
     builder_.setInsertionPointToStart(function.addEntryBlock());
-    build(function, division);
+    build(function, scheme);
     mlir::func::ReturnOp::create(builder_, at);
     EXPECT_TRUE(mlir::succeeded(mlir::verify(*module_)));
   }
@@ -55,7 +55,7 @@ class Program {
   ElementGradient gradient;
 
  private:
-  void build(mlir::func::FuncOp function, DivisionScheme division) {
+  void build(mlir::func::FuncOp function, const Scheme& scheme) {
     unsigned next = 0;
     const auto take = [&](int count) {
       std::vector<mlir::Value> values;
@@ -67,12 +67,12 @@ class Program {
     const auto a = take(task_.problem.numerator_terms());
     const auto b = take(task_.problem.denominator_terms());
     const auto sums = take(task_.sum_terms());
-    const Coefficients c = prepare_coefficients(builder_, task_.problem, a, b);
+    const Coefficients c = prepare_coefficients(builder_, task_.problem, scheme, a, b);
     if (!task_.backward()) {
-      build_forward(builder_, task_.problem, division, c, x);
+      build_forward(builder_, task_.problem, scheme, c, x);
       return;
     }
-    gradient = build_backward(builder_, task_, division, c, x, dy);
+    gradient = build_backward(builder_, task_, scheme, c, x, dy);
     if (!task_.sums()) return;
     const auto added = build_sums(builder_, task_, x, gradient.w, gradient.v, sums);
     EXPECT_EQ(added.size(), sums.size());
@@ -86,7 +86,7 @@ class Program {
 };
 
 TEST(Rational, ForwardIsTwoHornersAndOneDivision) {
-  Program program("forward/p5q4-A-c8-g1-f32-last", DivisionScheme::ieee);
+  Program program("forward/p5q4-A-c8-g1-f32-last", Scheme{});
   auto counts = program.counts();
   EXPECT_EQ(counts["math.fma"], 9);
   EXPECT_EQ(counts["arith.divf"], 1);
@@ -95,7 +95,7 @@ TEST(Rational, ForwardIsTwoHornersAndOneDivision) {
 }
 
 TEST(Rational, BackwardSharesEverything) {
-  Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last", DivisionScheme::newton);
+  Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last", Scheme{DivisionScheme::newton});
   auto counts = program.counts();
   // Horner 5 + 4 and 4 + 3, Newton 2, dx 1, sums 9.
   EXPECT_EQ(counts["math.fma"], 28);
@@ -106,8 +106,30 @@ TEST(Rational, BackwardSharesEverything) {
   EXPECT_EQ(counts["arith.divf"], 0);
 }
 
+// With -P and -1 / Q nothing is negated for each element: only the six coefficients a.
+TEST(Rational, MinusLeavesNothingToNegate) {
+  Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last",
+                  Scheme{DivisionScheme::newton, PolynomialScheme::horner, true});
+  auto counts = program.counts();
+  EXPECT_EQ(counts["arith.negf"], 6);
+  EXPECT_EQ(counts["math.fma"], 28);
+  EXPECT_EQ(counts["arith.mulf"], 8);
+}
+
+// Powers and Estrin: as many fused operations as Horner, and the products i a_i of the slopes.
+TEST(Rational, SchemesOfPolynomials) {
+  for (const PolynomialScheme scheme : {PolynomialScheme::powers, PolynomialScheme::estrin}) {
+    Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last",
+                    Scheme{DivisionScheme::newton, scheme});
+    auto counts = program.counts();
+    EXPECT_EQ(counts["math.fma"], 28);
+    // As Horner's 8, x^i (twice before CSE) and |x|^i, and 4 + 3 slopes.
+    EXPECT_EQ(counts["arith.mulf"], 8 + 4 + 3 + 7);
+  }
+}
+
 TEST(Rational, ValuesAreNamedAsInTheFormula) {
-  Program program("backward.dx.da.db/p2q2-B-c8-g1-f32-last", DivisionScheme::ieee);
+  Program program("backward.dx.da.db/p2q2-B-c8-g1-f32-last", Scheme{});
   const std::string text = program.text();
   for (const char* words :
        {"%P = math.fma", "%dP = math.fma", "%B_", "%Q = arith.addf", "%r = arith.divf",
@@ -119,7 +141,7 @@ TEST(Rational, ValuesAreNamedAsInTheFormula) {
 
 // Squaring Q overflows in f32 where nothing else does.
 TEST(Rational, NoQSquared) {
-  Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last", DivisionScheme::ieee);
+  Program program("backward.dx.da.db/p5q4-A-c8-g1-f32-last", Scheme{});
   const std::string text = program.text();
   EXPECT_EQ(text.find("mulf %Q"), std::string::npos) << text;
 }
@@ -128,11 +150,14 @@ TEST(Rational, EveryDegreeVariantAndSubsetIsWellFormed) {
   for (const char* degrees : {"p0q0", "p0q1", "p1q0", "p5q4", "p15q15"}) {
     for (const char* variant : {"A", "B", "C", "N"}) {
       const std::string problem = fmt::format("/{}-{}-c8-g1-f32-last", degrees, variant);
-      for (const DivisionScheme division : {DivisionScheme::ieee, DivisionScheme::newton}) {
-        Program(("forward" + problem).c_str(), division);
+      for (const Scheme& scheme :
+           {Scheme{}, Scheme{DivisionScheme::newton, PolynomialScheme::powers},
+            Scheme{DivisionScheme::approximate, PolynomialScheme::estrin},
+            Scheme{DivisionScheme::newton, PolynomialScheme::horner, true}}) {
+        Program(("forward" + problem).c_str(), scheme);
         for (const char* gradients :
              {".dx", ".da", ".db", ".dx.da", ".dx.db", ".da.db", ".dx.da.db"}) {
-          const Program program(("backward" + std::string(gradients) + problem).c_str(), division);
+          const Program program(("backward" + std::string(gradients) + problem).c_str(), scheme);
           const bool dx = std::string_view(gradients).find("dx") != std::string_view::npos;
           EXPECT_EQ(bool(program.gradient.dx), dx);
           EXPECT_TRUE(bool(program.gradient.w));
@@ -143,9 +168,9 @@ TEST(Rational, EveryDegreeVariantAndSubsetIsWellFormed) {
 }
 
 TEST(Rational, WorksOnVectorsAndDoubles) {
-  Program wide("backward.dx.da.db/p5q4-A-c8-g1-f32-last", DivisionScheme::ieee, 8);
+  Program wide("backward.dx.da.db/p5q4-A-c8-g1-f32-last", Scheme{}, 8);
   EXPECT_NE(wide.text().find("vector<8xf32>"), std::string::npos);
-  Program doubles("backward.dx.da.db/p5q4-C-c8-g1-f64-last", DivisionScheme::ieee);
+  Program doubles("backward.dx.da.db/p5q4-C-c8-g1-f64-last", Scheme{});
   EXPECT_NE(doubles.text().find("0x8000000000000000") == std::string::npos
                 ? doubles.text().find("-9223372036854775808")
                 : 0,
@@ -154,7 +179,7 @@ TEST(Rational, WorksOnVectorsAndDoubles) {
 
 // A constant denominator needs no division.
 TEST(Rational, DegreeZeroDenominatorIsOne) {
-  Program program("backward.dx.da.db/p3q0-A-c8-g1-f32-last", DivisionScheme::ieee);
+  Program program("backward.dx.da.db/p3q0-A-c8-g1-f32-last", Scheme{});
   auto counts = program.counts();
   EXPECT_EQ(counts["arith.divf"], 0);
   EXPECT_FALSE(bool(program.gradient.v));

@@ -119,7 +119,7 @@ TEST(Schedule, WhyIllegalNamesTheValues) {
             "8 columns are 32 bytes, more than one access of 16");
   EXPECT_EQ(gpu(forward, "v4_r2_x64_y32_newton"),
             "tile 64 x 32 is 2048 threads; 1 to 1024 can be launched");
-  EXPECT_EQ(gpu(forward, "v4_r2_x3_y64"), "division must be div or newton");
+  EXPECT_EQ(gpu(forward, "v4_r2_x3_y64"), "division must be div, newton or approx");
   EXPECT_EQ(gpu(forward, "v4_r2_x2_y64_newton"),
             "tile_columns 2 neither divides nor is a multiple of a group's 3 threads");
   EXPECT_EQ(gpu(parse_task("forward/p5q4-A-c10-g1-f32-last"), "v4_r2_x1_y64_newton"),
@@ -128,6 +128,30 @@ TEST(Schedule, WhyIllegalNamesTheValues) {
             "run 18 is not a multiple of rows_in_flight 4");
   EXPECT_EQ(gpu(parse_task("forward/p5q4-A-c96-g8-f64-last"), "v2_r2_x6_y40_newton"),
             "f64 divides by div");
+  EXPECT_EQ(gpu(forward, "v4_r2_x3_y64_packed_newton"),
+            "packed needs sm_100 or later; the target is sm_90");
+  const Target newest{"sm_100"};
+  const auto on_newest = [&](const Task& task, std::string_view text) {
+    return why_illegal(task, parse_schedule(text, newest), newest);
+  };
+  EXPECT_EQ(on_newest(forward, "v4_r2_x3_y64_packed_newton"), "");
+  EXPECT_EQ(on_newest(forward, "v1_r2_x12_y16_packed_newton"),
+            "packed needs pairs of columns, not 1");
+  EXPECT_EQ(on_newest(forward, "v8_r2_x12_y16_newton"), "");
+  EXPECT_EQ(on_newest(forward, "v8_r2_x12_y16_newton_ldcs"),
+            "8 columns are 32 bytes, more than one access of 16");
+  EXPECT_EQ(gpu(forward, "v4_r2_x3_y64_newton_f64acc"),
+            "f64acc does not apply where nothing is summed");
+  EXPECT_EQ(gpu(backward, "v4_r4_x3_y8_newton_run16_lastblock"),
+            "lastblock adds by whole warps; the block has 24 threads");
+  EXPECT_EQ(gpu(backward, "v4_r4_x3_y64_newton_run16_blockatomics"),
+            "blockatomics adds in any order; it needs determinism not_guaranteed");
+  EXPECT_EQ(why_illegal(backward, parse_schedule("v4_r4_x3_y64_newton_run16_programmatic", kGpu),
+                        Target{"sm_80"}),
+            "programmatic needs sm_90 or later; the target is sm_80");
+  EXPECT_EQ(gpu(parse_task("backward.da/p5q4-A-c96-g8-f32-last"),
+                "v4_r4_x3_y64_newton_run16_twopass_stcs"),
+            "stcs does not apply where no tensor is written");
   EXPECT_EQ(why_illegal(forward, CpuSchedule{}, kGpu),
             "the schedule is for another kind of device");
 }
@@ -139,7 +163,7 @@ TEST(Schedule, EveryParameterPrintsDifferently) {
     CudaSchedule two = one;
     one.*p.field = 1;
     two.*p.field = 2;
-    if (p.words.size() == 1) continue;
+    if (p.words.size() == 1) two.*p.field = 0;
     EXPECT_NE(to_string(Schedule(one)), to_string(Schedule(two))) << p.name;
   }
   for (const Parameter<CpuSchedule>& p : cpu_parameters()) {
@@ -149,6 +173,29 @@ TEST(Schedule, EveryParameterPrintsDifferently) {
     two.*p.field = 2;
     EXPECT_NE(to_string(Schedule(one)), to_string(Schedule(two))) << p.name;
   }
+}
+
+// Class gpu_to_gpu: one schedule for a task, whatever the GPU, but for what moves memory.
+TEST(Schedule, GpuToGpuIsTheSameOnEveryGpu) {
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c96-g8-f32-last");
+  constexpr Determinism kClass = Determinism::gpu_to_gpu;
+  const Schedule fixed = default_schedule(task, Target{"sm_80"}, 1000, 1, kClass);
+  for (const char* target : {"sm_75", "sm_90", "sm_100", "sm_121"}) {
+    EXPECT_EQ(default_schedule(task, Target{target}, 5, 1, kClass), fixed) << target;
+    EXPECT_EQ(why_illegal(task, fixed, Target{target}, kClass), "") << target;
+  }
+  CudaSchedule other = std::get<CudaSchedule>(fixed);
+  other.loads = 1;
+  other.min_blocks = 2;
+  EXPECT_EQ(why_illegal(task, other, kGpu, kClass), "");
+  other.run *= 2;
+  EXPECT_EQ(why_illegal(task, other, kGpu, kClass),
+            "gpu_to_gpu fixes the schedule to " +
+                to_string(Schedule([&] {
+                  CudaSchedule same = other;
+                  same.run /= 2;
+                  return same;
+                }())));
 }
 
 TEST(Determinism, ByName) {

@@ -82,37 +82,59 @@ std::string why_pointless(const CudaSchedule& s, const CudaSchedule& standard, c
   return {};
 }
 
+// Every combination of the values of the parameters that `chosen` picks, the rest as in `base`.
+template <class S, class Choose>
+std::vector<S> combinations(const S& base, const S& standard,
+                            std::span<const Parameter<S>> parameters, const Choose& chosen) {
+  std::vector<S> all = {base};
+  for (const Parameter<S>& p : parameters) {
+    if (!chosen(p)) continue;
+    std::vector<S> next;
+    for (const S& s : all) {
+      for (const int value : values_of(p, standard.*p.field)) {
+        next.push_back(s);
+        next.back().*p.field = value;
+      }
+    }
+    all = std::move(next);
+  }
+  return all;
+}
+
 template <class S>
 Space enumerate(const Task& task, const Target& target, Determinism determinism, std::int64_t rows,
                 std::int64_t inner, std::span<const Parameter<S>> parameters) {
   const auto standard = std::get<S>(default_schedule(task, target, rows, inner, determinism));
-  std::vector<std::vector<int>> values;
-  for (const Parameter<S>& p : parameters) values.push_back(values_of(p, standard.*p.field));
-
   Space space;
   std::vector<S> found = {standard};
-  std::vector<std::size_t> digits(parameters.size(), 0);  // a number with mixed bases
-  const auto next = [&] {
-    for (std::size_t d = digits.size(); d-- > 0;) {
-      if (++digits[d] < values[d].size()) return true;
-      digits[d] = 0;
-    }
-    return false;
-  };
-  do {
-    S s;
-    for (std::size_t d = 0; d < digits.size(); ++d) s.*parameters[d].field = values[d][digits[d]];
-    if (s == standard) continue;
+  const auto keep = [&](const S& s) {
+    ++space.tried;
     std::string why = why_pointless(s, standard, task, target, rows, inner);
     if (why.empty()) why = why_illegal(task, Schedule(s), target, determinism);
-    if (why.empty()) {
-      found.push_back(s);
-    } else {
-      ++space.left_out[without_numbers(why)];
+    if (!why.empty()) ++space.left_out[without_numbers(why)];
+    return why.empty();
+  };
+  const auto of_shape = [](const Parameter<S>& p) { return p.shape; };
+  for (const S& s : combinations(standard, standard, parameters, of_shape)) {
+    if (s != standard && keep(s)) found.push_back(s);
+  }
+  // Each shape with one other parameter changed; the default's with all combinations of them.
+  const std::size_t shapes = found.size();
+  for (const Parameter<S>& p : parameters) {
+    if (p.shape) continue;
+    for (std::size_t i = 1; i < shapes; ++i) {
+      const auto this_one = [&](const Parameter<S>& other) { return &other == &p; };
+      for (const S& s : combinations(found[i], standard, parameters, this_one)) {
+        if (s != found[i] && keep(s)) found.push_back(s);
+      }
     }
-  } while (next());
+  }
+  const auto of_rest = [](const Parameter<S>& p) { return !p.shape; };
+  for (const S& s : combinations(standard, standard, parameters, of_rest)) {
+    if (s != standard && keep(s)) found.push_back(s);
+  }
 
-  // By distance, then in the product's order.
+  // By distance, then in that order.
   std::vector<std::pair<int, std::size_t>> order;
   for (std::size_t i = 0; i < found.size(); ++i) {
     order.emplace_back(distance(found[i], standard, parameters), i);

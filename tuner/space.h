@@ -16,13 +16,16 @@ namespace grkan {
 struct Space {
   std::vector<Schedule> schedules;  // legal, none twice; the default first, then the nearer to it
                                     // (fewer parameters changed) first
-  std::map<std::string, std::int64_t> left_out;  // how many of the full product, by reason
+  std::int64_t tried = 0;                        // combinations looked at, but for the default
+  std::map<std::string, std::int64_t> left_out;  // how many of them were left out, by reason
 
   bool operator==(const Space&) const = default;
 };
 
-// The product of the values in core/schedule.h's tables, without what is illegal and what can't
-// differ from or win against another at these rows. `rows` and `inner` are where it will be timed.
+// The values in core/schedule.h's tables combined, without what is illegal and what can't differ
+// from or win against another at these rows: all shapes with the default's other parameters, each
+// also with one of those changed, and the default's shape with all combinations of them (the full
+// product has millions). `rows` and `inner` are where it will be timed.
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
 

@@ -53,10 +53,16 @@ std::vector<LaunchResult> VirtualSample::run(const Module& module, const CudaSch
   const Call moved_call = call();
   const CudaLaunch launch =
       cuda_launch(task, schedule, moved_call.rows, moved_call.inner, multiprocessors);
-  std::uint64_t partial = 0;
-  if (launch.partial_bytes != 0) partial = allocate(memory_, std::size_t(launch.partial_bytes));
+  std::uint64_t workspace = 0;
+  if (launch.workspace_bytes != 0) {
+    workspace = allocate(memory_, std::size_t(launch.workspace_bytes));
+  }
   const CudaCall argument =
-      cuda_call(task, schedule, launch, moved_call, reinterpret_cast<double*>(partial));
+      cuda_call(task, schedule, launch, moved_call, reinterpret_cast<void*>(workspace));
+  for (const CudaClear& clear : cuda_clears(task, schedule, launch, argument)) {
+    const std::vector<char> zeros(std::size_t(clear.bytes));
+    memory_.write(reinterpret_cast<std::uint64_t>(clear.memory), zeros.data(), zeros.size());
+  }
   const auto bytes = std::as_bytes(std::span(&argument, 1));
   std::vector<LaunchResult> results;
   for (const ModuleKernel& kernel : module.kernels()) {
@@ -70,7 +76,7 @@ std::vector<LaunchResult> VirtualSample::run(const Module& module, const CudaSch
     const std::uint32_t threads = second ? launch.second_pass_threads : launch.threads;
     results.push_back(vgpu::launch(kernel, grid, {threads, 1, 1}, 0, bytes, memory_, options));
   }
-  if (partial != 0) memory_.free(partial);
+  if (workspace != 0) memory_.free(workspace);
   return results;
 }
 
