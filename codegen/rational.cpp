@@ -264,9 +264,11 @@ ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const
 
   const Value r = q.q ? build_reciprocal(ops, scheme, q.q) : Value();
   ElementGradient gradient;
-  // Where Q is 1, w is dy.
-  const Value plain_w = scheme.minus ? ops.neg(dy, "minus_w") : dy;
-  gradient.w = r ? ops.mul(dy, r, minus + "w") : plain_w;
+  if (r) {
+    gradient.w = ops.mul(dy, r, minus + "w");
+  } else {  // Q is 1
+    gradient.w = scheme.minus ? ops.neg(dy, "minus_w") : dy;
+  }
   const bool db = wanted.db && task.problem.denominator_terms() > 0;
   Value v;  // with the sign of Q'
   if (db || q.derivative) {

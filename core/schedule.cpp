@@ -369,7 +369,7 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   return s;
 }
 
-// Blocks a multiprocessor such that the compiler keeps to 64 registers (1024 threads), or to 128,
+// Blocks a multiprocessor such that the compiler keeps to 64 registers (1024 threads), 80 or 128,
 // where the backward kernel is known to fit: coefficients, sums, rows requested ahead, the rest.
 int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const Problem& p = task.problem;
@@ -381,6 +381,8 @@ int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const int need =
       words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms()) + rest + ahead;
   if (need <= 64) return std::max(1, 1024 / s.threads());
+  // Pairs share what is neither coefficient nor sum: 80 registers (768 threads) hold a little more.
+  if (s.packed != 0 && need <= 88) return std::max(1, 768 / s.threads());
   return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "codegen/compiler.h"
 #include "codegen/cuda_binary.h"
+#include "core/cuda_call.h"
 #include "core/error.h"
 #include "core/random_task.h"
 
@@ -29,10 +30,11 @@ CudaSchedule default_of(const Task& task, const Target& target) {
 int check_build(const Task& task, const CudaSchedule& schedule, const Target& target) {
   const CudaBuild build = build_cuda(task, schedule, target);
   const std::string what = build.source.symbol + " for " + target.name;
-  EXPECT_EQ(build.kernels.size(), task.sum_terms() > 0 ? 2U : 1U) << what;
+  const bool second = cuda_has_second_pass(task, schedule);
+  EXPECT_EQ(build.kernels.size(), second ? 2U : 1U) << what;
   EXPECT_EQ(build.kernels.front().symbol, build.source.symbol);
   EXPECT_EQ(build.kernels.back().symbol,
-            task.sum_terms() > 0 ? build.source.second_pass_symbol : build.source.symbol);
+            second ? build.source.second_pass_symbol : build.source.symbol);
   for (const CompilerReport& kernel : build.kernels) {
     EXPECT_GT(kernel.registers.value_or(0), 0) << what;
     EXPECT_GT(kernel.code_bytes.value_or(0), 0) << what;
@@ -41,7 +43,9 @@ int check_build(const Task& task, const CudaSchedule& schedule, const Target& ta
   }
   const std::string& ptx = build.output.ptx;
   EXPECT_NE(ptx.find(".entry " + build.source.symbol), std::string::npos) << what;
+  const bool counts = schedule.sums == CudaSchedule::last_block && task.sum_terms() > 0;
   for (const char* words : {"\tatom.", "\tred."}) {
+    if (counts) continue;
     EXPECT_EQ(ptx.find(words), std::string::npos) << what << " has " << words;
   }
   // Coefficients alone may be read through the read-only path: x may be y, and dx may be dy.
@@ -62,7 +66,9 @@ TEST(Nvrtc, TheMainProblemOnEveryArchitecture) {
   for (const int architecture : find_nvrtcs().front().architectures) {
     const Target target{fmt::format("sm_{}", architecture)};
     const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
-    EXPECT_LE(check_build(task, default_of(task, target), target), 64) << target.name;
+    // Packed arithmetic keeps coefficients and sums in pairs.
+    const int most = architecture >= 100 ? 80 : 64;
+    EXPECT_LE(check_build(task, default_of(task, target), target), most) << target.name;
     const CudaBuild build = build_cuda(task, default_of(task, target), target);
     EXPECT_EQ(build.kernels.front().spill_bytes, 0) << target.name;
     const Task half = parse_task("forward/p5q4-A-c768-g1x8-f32:bf16-last");

@@ -137,8 +137,8 @@ TEST(Schedule, WhyIllegalNamesTheValues) {
   EXPECT_EQ(on_newest(forward, "v4_r2_x3_y64_packed_newton"), "");
   EXPECT_EQ(on_newest(forward, "v1_r2_x12_y16_packed_newton"),
             "packed needs pairs of columns, not 1");
-  EXPECT_EQ(on_newest(forward, "v8_r2_x12_y16_newton"), "");
-  EXPECT_EQ(on_newest(forward, "v8_r2_x12_y16_newton_ldcs"),
+  EXPECT_EQ(on_newest(parse_task("forward/p5q4-A-c768-g8-f32-last"), "v8_r2_x12_y16_newton"), "");
+  EXPECT_EQ(on_newest(parse_task("forward/p5q4-A-c768-g8-f32-last"), "v8_r2_x12_y16_newton_ldcs"),
             "8 columns are 32 bytes, more than one access of 16");
   EXPECT_EQ(gpu(forward, "v4_r2_x3_y64_newton_f64acc"),
             "f64acc does not apply where nothing is summed");

@@ -313,7 +313,7 @@ TEST(SeededDefect, WorkspaceFreedTooEarly) {
     vgpu::VirtualSample device(sample, memory);
     const vgpu::Module module(compile(source.text), memory);
     const CudaLaunch launch = cuda_launch(task, schedule, kRows, 1, kMultiprocessors);
-    const std::uint64_t partial = memory.allocate(std::size_t(launch.partial_bytes));
+    const std::uint64_t partial = memory.allocate(std::size_t(launch.workspace_bytes));
     const CudaCall argument =
         cuda_call(task, schedule, launch, device.call(), reinterpret_cast<double*>(partial));
     const auto bytes = std::as_bytes(std::span(&argument, 1));

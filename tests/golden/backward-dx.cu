@@ -33,9 +33,11 @@ struct CudaCall {
   void* out;
   const void* a;
   const void* b;
-  double* partial;
+  double* partial;  // [term][segment][tile of the segment][row block]
   void* da;
   void* db;
+  double* tile_sums;  // [term][segment][tile of the segment]
+  unsigned* counters;  // of finished blocks, zero at launch: of each column of tiles, of columns
   long long rows;
   long long width;  // elements of a segment in a row
   long long x_stride;  // bytes between rows

@@ -38,9 +38,11 @@ struct CudaCall {
   void* out;
   const void* a;
   const void* b;
-  double* partial;
+  double* partial;  // [term][segment][tile of the segment][row block]
   void* da;
   void* db;
+  double* tile_sums;  // [term][segment][tile of the segment]
+  unsigned* counters;  // of finished blocks, zero at launch: of each column of tiles, of columns
   long long rows;
   long long width;  // elements of a segment in a row
   long long x_stride;  // bytes between rows
@@ -191,6 +193,43 @@ __device__ __forceinline__ Coefficients load_coefficients(const CudaCall& call, 
   return c;
 }
 
+constexpr unsigned kOutputsA = kSegments / kSegmentsPerA * kTermsA;
+constexpr unsigned kOutputs = kOutputsA + kSegments / kSegmentsPerB * kTermsB;
+
+// One coefficient's gradient: an element of da or db, and the segments it sums over.
+struct Output {
+  bool of_a;
+  unsigned index;  // in da or db
+  unsigned term;  // of a segment's sums
+  unsigned segment;  // the first
+  int segments;
+};
+
+__device__ __forceinline__ Output output_of(unsigned number) {
+  Output output;
+  output.of_a = number < kOutputsA;
+  output.index = output.of_a ? number : number - kOutputsA;
+  const unsigned group = output.of_a ? output.index / kTermsA : output.index / kTermsB;
+  output.term = output.of_a ? output.index % kTermsA : kTermsA + output.index % kTermsB;
+  output.segments = output.of_a ? kSegmentsPerA : kSegmentsPerB;
+  output.segment = group * output.segments;
+  return output;
+}
+
+__device__ __forceinline__ void write_gradient(const CudaCall& call, const Output& output,
+                                               double sum) {
+  if (output.of_a) {
+    float* da = static_cast<float*>(call.da) + output.index;
+    *da = static_cast<float>(call.accumulate_da ? *da + sum : sum);
+  }
+  if (!output.of_a) {
+    // Q has |b|; a zero counts as positive, so that it can learn.
+    if (static_cast<const float*>(call.b)[output.index] < 0) sum = -sum;
+    float* db = static_cast<float*>(call.db) + output.index;
+    *db = static_cast<float>(call.accumulate_db ? *db + sum : sum);
+  }
+}
+
 // Sums of a thread. While rows are walked: `high`, to which runs of sums are flushed. At the end:
 // the thread's total.
 union Cell {
@@ -219,17 +258,22 @@ __device__ __forceinline__ void flush(float (&sum)[kTerms], Cell* cells, int cel
     const float old = place;
     const float high = old + sum[i];
     const float added = high - old;
-    sum[i] = (old - (high - added)) + (sum[i] - added);
+    const float rest = (old - (high - added)) + (sum[i] - added);
+    sum[i] = rest;
     place = high;
   }
 }
 
-// The sums of a block to its place in `partial` [term][segment][tile of the segment][row block],
-// added in double in a fixed order.
-__device__ __forceinline__ void write_partial(const CudaCall& call, int pair, double total) {
+// Where a pair's total belongs in [term][segment][tile of the segment]; -1 past the last segment.
+__device__ __forceinline__ long long place_of_pair(int pair) {
   const int term = pair % kTerms;
   // Tiles are numbered segment by segment.
-  const long long place = static_cast<long long>(term) * gridDim.x + blockIdx.x;
+  return static_cast<long long>(term) * gridDim.x + blockIdx.x;
+}
+
+// Hands on a pair's total over the block, added in double in a fixed order.
+__device__ __forceinline__ void give_total(const CudaCall& call, int pair, double total) {
+  const long long place = place_of_pair(pair);
   call.partial[place * call.row_blocks + blockIdx.y] = total;
 }
 
@@ -238,7 +282,8 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const flo
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    mine.total = static_cast<double>(mine.high) + static_cast<double>(sum[i]);
+    const double total = static_cast<double>(mine.high) + static_cast<double>(sum[i]);
+    mine.total = total;
   }
   __syncthreads();
   // kParts threads add a pair's members, then one thread adds what they got.
@@ -259,7 +304,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const flo
     double block = 0;
 #pragma unroll
     for (int i = 0; i < kParts; ++i) block += cells[threadIdx.x * kParts + i].total;
-    write_partial(call, threadIdx.x, block);
+    give_total(call, threadIdx.x, block);
   }
 }
 
@@ -347,8 +392,6 @@ extern "C" __global__ void __launch_bounds__(kThreads, 5)
 }
 
 constexpr int kSecondThreads = 128;
-constexpr unsigned kOutputsA = kSegments / kSegmentsPerA * kTermsA;
-
 // Adds one coefficient's partial sums, in a fixed order. The result is thread 0's.
 __device__ __forceinline__ double sum_of_partials(const double* partial, long long count) {
   double sum = 0;
@@ -379,24 +422,9 @@ extern "C" __global__ void __launch_bounds__(kSecondThreads)
     grkan_bwd_dxdadb_p5q4_A_c96_g2_f32_last__v2_r4_x8_y4_mb5_div_run8_twopass_second_pass(const __grid_constant__ CudaCall call) {
   constexpr long long kTiles = 3;  // of a segment
   const long long segment_partials = kTiles * call.row_blocks;
-  unsigned output = blockIdx.x;
-  const bool of_a = output < kOutputsA;
-  if (!of_a) output -= kOutputsA;
-  const unsigned group = of_a ? output / kTermsA : output / kTermsB;
-  const unsigned term = of_a ? output % kTermsA : kTermsA + output % kTermsB;
-  const int segments = of_a ? kSegmentsPerA : kSegmentsPerB;
-  const long long first =
-      static_cast<long long>(term) * kSegments + static_cast<long long>(group) * segments;
-  double sum = sum_of_partials(call.partial + first * segment_partials, segments * segment_partials);
-  if (threadIdx.x != 0) return;
-  if (of_a) {
-    float* da = static_cast<float*>(call.da) + output;
-    *da = static_cast<float>(call.accumulate_da ? *da + sum : sum);
-  }
-  if (!of_a) {
-    // Q has |b|; a zero counts as positive, so that it can learn.
-    if (static_cast<const float*>(call.b)[output] < 0) sum = -sum;
-    float* db = static_cast<float*>(call.db) + output;
-    *db = static_cast<float>(call.accumulate_db ? *db + sum : sum);
-  }
+  const Output output = output_of(blockIdx.x);
+  const long long first = static_cast<long long>(output.term) * kSegments + output.segment;
+  const double sum = sum_of_partials(call.partial + first * segment_partials,
+                                     output.segments * segment_partials);
+  if (threadIdx.x == 0) write_gradient(call, output, sum);
 }
