@@ -12,7 +12,8 @@
 // the CUDA kernel must give the same bits in all. FlashKAT and KAT are bench/peer_kernels.h's.
 //
 //   build/bin/bench_gradient_error [rows [seeds]] [--width 96] [--coefficients swish]
-//                                  [--schedule S] [--cuda-schedule S]
+//                                  [--schedule S] [--cuda-schedule S] [--arch sm_90] [--ulps N]
+//                                  [--no-peers]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -40,7 +41,6 @@ constexpr int kTerms = kM + 1 + kN;
 constexpr int kMultiprocessors = 132;
 constexpr std::size_t kMemoryBytes = std::size_t{1} << 36;
 constexpr std::uint64_t kOrders = 3;
-constexpr const char* kArchitecture = "sm_90";
 
 // swish(x) = x / 2 + x / 2 tanh(x / 2), with the Pade approximant
 // tanh(u) = u (105 + 10 u^2) / (105 + 45 u^2 + u^4).
@@ -54,6 +54,9 @@ struct Options {
   std::string coefficients = "swish";
   std::string schedule;
   std::string cuda_schedule;
+  std::string arch = "sm_90";
+  int ulps = 0;
+  bool peers = true;
 };
 
 // The terms of one element in an arithmetic F, in the kernels' order of operations.
@@ -151,7 +154,8 @@ struct CudaKernel {
 
 class Measurement {
  public:
-  explicit Measurement(const Options& options) : options_(options) {
+  explicit Measurement(const Options& options)
+      : options_(options), target_(parse_target(options.arch)) {
     Problem problem;
     problem.channels = options.width * kGroups;
     problem.numerator_groups = problem.denominator_groups = kGroups;
@@ -165,6 +169,7 @@ class Measurement {
     kernels_.push_back(
         {.name = "cuda", .ptx = build_cuda(task_, cuda_schedule_, target_).output.ptx, .peer = {}});
     for (const Peer peer : {Peer::flashkat, Peer::kat}) {
+      if (!options.peers) continue;
       const PeerKernel kernel = peer_kernel(peer, task_);
       const NvrtcOutput output =
           nvrtc_compile(choose_nvrtc(target_), kernel.text, kernel.symbol + ".cu", target_);
@@ -232,7 +237,7 @@ class Measurement {
   Sums run_cuda(const CudaKernel& kernel, vgpu::VirtualSample& device, const Sample& sample,
                 std::uint64_t order) const {
     const vgpu::Module module(kernel.ptx, device.memory());
-    const vgpu::LaunchOptions options{.seed = order};
+    const vgpu::LaunchOptions options{.seed = order, .approximation_ulps = options_.ulps};
     std::vector<vgpu::LaunchResult> results;
     if (kernel.peer) {
       results.push_back(run_peer(*kernel.peer, module, device, options));
@@ -250,7 +255,7 @@ class Measurement {
   }
 
   Options options_;
-  Target target_{kArchitecture};
+  Target target_;
   Task task_;
   Context context_;
   Schedule cpu_schedule_;
@@ -274,6 +279,10 @@ Options read(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--schedule", options.schedule, "Of the CPU kernel");
   app.add_option("--cuda-schedule", options.cuda_schedule, "Of the CUDA kernel");
+  app.add_option("--arch", options.arch, "Of the GPU")->capture_default_str();
+  app.add_option("--ulps", options.ulps, "Approximate reciprocals are off by up to so many units")
+      ->capture_default_str();
+  app.add_flag("!--no-peers", options.peers, "Without FlashKAT and KAT");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -41,8 +41,8 @@ int roundings(const Task& task, const Schedule& schedule, int degree) {
 // Blocks that add to one coefficient, on any device.
 double most_blocks(const Task& task, const CudaSchedule& schedule) {
   constexpr int kMultiprocessors = 256;  // more than any device has
-  const double wave = schedule.slab > 0 ? double(kMostSlabs)
-                                        : double(kMultiprocessors) * schedule.blocks;
+  const double wave =
+      schedule.slab > 0 ? double(kMostSlabs) : double(kMultiprocessors) * schedule.blocks;
   // Where a row alone has more tiles than a wave, those.
   return std::max(wave, double(task.problem.channels));
 }
@@ -53,11 +53,13 @@ double run_terms(const Task& task, const Schedule& schedule) {
   if (const auto* cpu = std::get_if<CpuSchedule>(&schedule)) return cpu->run;
   const auto& cuda = std::get<CudaSchedule>(schedule);
   // A thread's last run also takes the rows after the last whole group, and every run what the
-  // flush before it rounded off.
+  // flush before it rounded off. Kahan's sum of the runs costs two roundings, the thread's total
+  // one.
+  constexpr double kAbove = 3;
   const double rows = cuda.run + cuda.rows_in_flight - 1;
   // Packed sums take every other column; their halves are added before a flush.
   const double run =
-      cuda.packed != 0 ? rows * cuda.columns / 2 + 2 : rows * cuda.columns + 1;
+      (cuda.packed != 0 ? rows * cuda.columns / 2 + 2 : rows * cuda.columns + 1) + kAbove;
   const bool atomics = cuda.sums == CudaSchedule::block_atomics;
   if (task.problem.math_type() != Type::f64 && !atomics) return run;
   // f64: the threads of a block, and then the blocks, are added in plain double. block_atomics:

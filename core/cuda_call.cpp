@@ -74,7 +74,7 @@ int cuda_second_pass_threads(const Task& task) {
   const Problem& p = task.problem;
   const std::int64_t most =
       std::max(p.segments_per_numerator_group(), p.segments_per_denominator_group());
-  return most > 64 ? 512 : 128;
+  return most > 64 ? 512 : 64;
 }
 
 bool cuda_has_second_pass(const Task& task, const CudaSchedule& s) {

@@ -38,8 +38,8 @@ __device__ __forceinline__ int cell_of_thread() {
 // Adds a run to the thread's sums. Volatile keeps one term after another: side by side they would
 // need registers that the loop has.
 //@else
-// high += sum without error (Knuth's two-sum): what is rounded off becomes the next run's start.
-// Volatile keeps one term after another: side by side they would need registers that the loop has.
+// high += sum; what is rounded off becomes the next run's start (Kahan's summation). Volatile keeps
+// one term after another: side by side they would need registers that the loop has.
 //@end
 __device__ __forceinline__ void flush($value (&sum)[kTerms], Cell* cells, int cell) {
 #pragma unroll
@@ -55,8 +55,7 @@ __device__ __forceinline__ void flush($value (&sum)[kTerms], Cell* cells, int ce
     volatile $math& place = cells[i * kThreads + cell].high;
     const $math old = place;
     const $math high = old + $part;
-    const $math added = high - old;
-    const $math rest = (old - (high - added)) + ($part - added);
+    const $math rest = $part - (high - old);
     sum[i] = $rest;
     place = high;
 //@end
@@ -112,7 +111,11 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const $va
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    const double total = static_cast<double>(mine.$kept) + static_cast<double>($left);
+//@if f64acc
+    const double total = mine.total + static_cast<double>($left);
+//@else
+    const double total = mine.high + $left;
+//@end
 //@if minus_da
     mine.total = i < kTermsA ? -total : total;  // da's terms were added with the other sign
 //@else
