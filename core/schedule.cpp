@@ -369,7 +369,7 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   return s;
 }
 
-// Blocks a multiprocessor such that the compiler keeps to 64 registers (1024 threads), 80 or 128,
+// Blocks a multiprocessor such that the compiler keeps to 64 registers (1024 threads), 96 or 128,
 // where the backward kernel is known to fit: coefficients, sums, rows requested ahead, the rest.
 int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const Problem& p = task.problem;
@@ -381,8 +381,8 @@ int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const int need =
       words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms()) + rest + ahead;
   if (need <= 64) return std::max(1, 1024 / s.threads());
-  // Pairs share what is neither coefficient nor sum: 80 registers (768 threads) hold a little more.
-  if (s.packed != 0 && need <= 88) return std::max(1, 768 / s.threads());
+  // Packed, 640 threads: 80 registers, for 768, spill where a segment is wide.
+  if (s.packed != 0 && need <= 88) return std::max(1, 640 / s.threads());
   return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
 }
 
@@ -427,6 +427,9 @@ CudaSchedule default_cuda(const Task& task, Determinism determinism) {
   const Problem& p = task.problem;
   const bool same_bits = determinism == Determinism::gpu_to_gpu;
   CudaSchedule s;
+  // Two units of 1/Q in f32 are nothing beside half a unit of a 16-bit tensor.
+  const bool coarse = std::min(size_of(p.x_type), size_of(p.y_type)) == 2;
+  if (coarse) s.division = CudaSchedule::approximate;
   if (p.math_type() == Type::f64 || same_bits) s.division = CudaSchedule::ieee;
   if (task.sums() && same_bits) s.slab = kSameBitsSlab;
   if (task.sums()) {

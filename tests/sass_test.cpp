@@ -92,7 +92,7 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
   const std::vector<const char*> targets =
       std::getenv("GRKAN_LONG") != nullptr
           ? std::vector{"sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"}
-          : std::vector{"sm_80", "sm_90"};
+          : std::vector{"sm_80", "sm_90", "sm_100"};
   for (const char* name : targets) {
     for (const int channels : {192, 768, 3072}) {
       for (const char* direction : {"forward", "backward.dx.da.db"}) {
@@ -105,8 +105,10 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
           GTEST_SKIP() << "SKIP: " << json["why"];
         }
         const double sass = json["instructions_per_element"].value("sass", 1e9);
-        EXPECT_LE(sass, limit) << json.dump() << to_string(task);
-        EXPECT_GT(sass, task.backward() ? 41 : 13) << to_string(task);
+        const bool packed = schedule.packed != 0;
+        EXPECT_LE(sass, task.backward() ? (packed ? 33 : 47) : (packed ? 12 : 17)) << json.dump();
+        // Fewer than the arithmetic of the formula: the count is wrong.
+        EXPECT_GT(sass, task.backward() ? (packed ? 20 : 41) : (packed ? 7 : 13)) << json.dump();
         EXPECT_EQ(json["atomics_per_element"], 0.0) << to_string(task);
         std::printf("%s %s %.1f\n", name, to_string(task).c_str(), sass);
       }

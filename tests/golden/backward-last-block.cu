@@ -261,16 +261,15 @@ __device__ __forceinline__ int cell_of_thread() {
   return column / kSegmentThreads * kMembers + row * kSegmentThreads + column % kSegmentThreads;
 }
 
-// high += sum without error (Knuth's two-sum): what is rounded off becomes the next run's start.
-// Volatile keeps one term after another: side by side they would need registers that the loop has.
+// high += sum; what is rounded off becomes the next run's start (Kahan's summation). Volatile keeps
+// one term after another: side by side they would need registers that the loop has.
 __device__ __forceinline__ void flush(float (&sum)[kTerms], Cell* cells, int cell) {
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     volatile float& place = cells[i * kThreads + cell].high;
     const float old = place;
     const float high = old + sum[i];
-    const float added = high - old;
-    const float rest = (old - (high - added)) + (sum[i] - added);
+    const float rest = sum[i] - (high - old);
     sum[i] = rest;
     place = high;
   }
@@ -294,7 +293,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const flo
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    const double total = static_cast<double>(mine.high) + static_cast<double>(sum[i]);
+    const double total = mine.high + sum[i];
     mine.total = total;
   }
   __syncthreads();

@@ -1,6 +1,6 @@
 // backward.dx.da.db/p5q4-A-c768-g8-f32-last
 // 8 groups of numerator and 8 of denominator coefficients, degrees 5 and 4.
-// Schedule v4_r2_x48_y4_mb4_packed_newton_run32_twopass:
+// Schedule v4_r2_x48_y4_mb3_packed_newton_run32_twopass:
 //   columns 4: a thread's elements of a row are one run of 16 bytes of x
 //   rows_in_flight 2: rows requested before the earlier ones are computed
 //   tile 48 x 4: 2 whole segments of 96 elements
@@ -292,8 +292,8 @@ __device__ __forceinline__ int cell_of_thread() {
   return column / kSegmentThreads * kMembers + row * kSegmentThreads + column % kSegmentThreads;
 }
 
-// high += sum without error (Knuth's two-sum): what is rounded off becomes the next run's start.
-// Volatile keeps one term after another: side by side they would need registers that the loop has.
+// high += sum; what is rounded off becomes the next run's start (Kahan's summation). Volatile keeps
+// one term after another: side by side they would need registers that the loop has.
 __device__ __forceinline__ void flush(float2 (&sum)[kTerms], Cell* cells, int cell) {
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
@@ -301,8 +301,7 @@ __device__ __forceinline__ void flush(float2 (&sum)[kTerms], Cell* cells, int ce
     volatile float& place = cells[i * kThreads + cell].high;
     const float old = place;
     const float high = old + part;
-    const float added = high - old;
-    const float rest = (old - (high - added)) + (part - added);
+    const float rest = part - (high - old);
     sum[i] = make_float2(rest, 0.0f);
     place = high;
   }
@@ -326,7 +325,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const flo
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    const double total = static_cast<double>(mine.high) + static_cast<double>((sum[i].x + sum[i].y));
+    const double total = mine.high + (sum[i].x + sum[i].y);
     mine.total = i < kTermsA ? -total : total;  // da's terms were added with the other sign
   }
   __syncthreads();
@@ -363,8 +362,8 @@ __device__ __forceinline__ void compute(const Coefficients& c, const Pack_f32& x
   for (int j = 0; j < kColumns / 2; ++j) gradient(c, x[j], dy[j], result[j], sum);
 }
 
-extern "C" __global__ void __launch_bounds__(kThreads, 4)
-    grkan_bwd_dxdadb_p5q4_A_c768_g8_f32_last__v4_r2_x48_y4_mb4_packed_newton_run32_twopass(
+extern "C" __global__ void __launch_bounds__(kThreads, 3)
+    grkan_bwd_dxdadb_p5q4_A_c768_g8_f32_last__v4_r2_x48_y4_mb3_packed_newton_run32_twopass(
         const __grid_constant__ CudaCall call) {
   const Place place = place_of_thread(call);
   const Coefficients c = load_coefficients(call, place.segment);
@@ -435,7 +434,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, 4)
   write_block_sums(call, sum, cells, cell);
 }
 
-constexpr int kSecondThreads = 128;
+constexpr int kSecondThreads = 64;
 // Adds one coefficient's partial sums, in a fixed order. The result is thread 0's.
 __device__ __forceinline__ double sum_of_partials(const double* partial, long long count) {
   double sum = 0;
@@ -463,7 +462,7 @@ __device__ __forceinline__ double sum_of_partials(const double* partial, long lo
 
 // The second pass: a block for each coefficient adds the partial sums of all blocks of the first.
 extern "C" __global__ void __launch_bounds__(kSecondThreads)
-    grkan_bwd_dxdadb_p5q4_A_c768_g8_f32_last__v4_r2_x48_y4_mb4_packed_newton_run32_twopass_second_pass(const __grid_constant__ CudaCall call) {
+    grkan_bwd_dxdadb_p5q4_A_c768_g8_f32_last__v4_r2_x48_y4_mb3_packed_newton_run32_twopass_second_pass(const __grid_constant__ CudaCall call) {
   constexpr long long kTiles = 1;  // of a segment
   const long long segment_partials = kTiles * call.row_blocks;
   const Output output = output_of(blockIdx.x);

@@ -277,7 +277,7 @@ __device__ __forceinline__ void write_block_sums(const CudaCall& call, const flo
 #pragma unroll
   for (int i = 0; i < kTerms; ++i) {
     Cell& mine = cells[i * kThreads + cell];
-    const double total = static_cast<double>(mine.total) + static_cast<double>(sum[i]);
+    const double total = mine.total + static_cast<double>(sum[i]);
     mine.total = total;
   }
   __syncthreads();
@@ -388,7 +388,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, 5)
   write_block_sums(call, sum, cells, cell);
 }
 
-constexpr int kSecondThreads = 128;
+constexpr int kSecondThreads = 64;
 // Adds one coefficient's partial sums, in a fixed order. The result is thread 0's.
 __device__ __forceinline__ double sum_of_partials(const double* partial, long long count) {
   double sum = 0;
