@@ -381,7 +381,9 @@ int blocks_for_registers(const Task& task, const CudaSchedule& s) {
   const int need =
       words * (p.numerator_terms() + p.denominator_terms() + task.sum_terms()) + rest + ahead;
   if (need <= 64) return std::max(1, 1024 / s.threads());
-  // Packed, 640 threads: 80 registers, for 768, spill where a segment is wide.
+  // Packed: 80 registers, for 768 threads, spill where a segment is wide; of 16-bit tensors the
+  // compiler takes 96 by itself, and spills a little when it is told any number.
+  if (s.packed != 0 && bytes < 8 * s.columns) return 0;
   if (s.packed != 0 && need <= 88) return std::max(1, 640 / s.threads());
   return need <= 128 ? std::max(1, 512 / s.threads()) : 0;
 }
@@ -446,11 +448,12 @@ CudaSchedule default_cuda(const Task& task, Determinism determinism) {
   return s;
 }
 
-// Half of the arithmetic where the device has f32x2. A sum then takes every other column, so runs
-// of twice the rows add as many terms.
+// Half of the arithmetic where the device has f32x2: sm_100 and sm_103; later ones issue two
+// instructions for it. A sum then takes every other column, so runs of twice the rows add as many
+// terms.
 void use_packed(const Task& task, const Target& target, CudaSchedule& s) {
-  const bool possible = target.compute_capability() >= kPackedArchitecture && s.columns % 2 == 0 &&
-                        task.problem.math_type() == Type::f32;
+  const bool possible = target.compute_capability() / 10 == kPackedArchitecture / 10 &&
+                        s.columns % 2 == 0 && task.problem.math_type() == Type::f32;
   if (!possible) return;
   s.packed = 1;
   s.run *= 2;
