@@ -104,11 +104,13 @@ std::string to_string(const Schedule& schedule);
 // The inverse of both. The kind of schedule is the target's.
 Schedule parse_schedule(std::string_view text, const Target& target);
 
+// (legality.cpp)
 // Empty when the schedule can be generated for this task, target and determinism; else the reason,
 // with the values met.
 std::string why_illegal(const Task& task, const Schedule& schedule, const Target& target,
                         Determinism determinism = Determinism::run_to_run);
 
+// (default_schedule.cpp)
 // The schedule used when nothing is known: always legal. Rows and inner only choose stores and
 // sizes.
 Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,

@@ -1,0 +1,22 @@
+// What CUDA allows, as far as schedules depend on it.
+#pragma once
+
+#include <cstdint>
+
+#include "core/schedule.h"
+#include "core/task.h"
+
+namespace grkan {
+
+inline constexpr std::int64_t kMostThreads = 1024;   // of a block
+inline constexpr std::int64_t kSharedBytes = 49152;  // static shared memory of a block
+inline constexpr int kProgrammaticArchitecture = 90;
+inline constexpr int kPackedArchitecture = 100;      // f32x2
+inline constexpr int kWideAccessArchitecture = 100;  // 32 bytes at once
+
+// Shared memory of a block: a double for each thread and sum.
+inline std::int64_t cuda_shared_bytes(const Task& task, const CudaSchedule& schedule) {
+  return std::int64_t{task.sum_terms()} * schedule.threads() * 8;
+}
+
+}  // namespace grkan
