@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "virtual_gpu/bits.h"
+#include "virtual_gpu/global_races.h"
 #include "virtual_gpu/launch_shadow.h"
 
 namespace grkan::vgpu {
@@ -14,17 +15,6 @@ namespace {
 
 constexpr std::size_t kSector = 32;
 alignas(64) constinit std::byte zeros[64] = {};
-
-const char* verb(AccessKind kind) {
-  switch (kind) {
-    case AccessKind::load:
-      return "reads";
-    case AccessKind::store:
-      return "writes";
-    default:
-      return "updates";
-  }
-}
 
 template <class F>
 void each_lane_of(std::uint32_t mask, F f) {
@@ -62,14 +52,17 @@ bool inside(const Window& window, std::uint64_t address, std::size_t bytes) {
 bool open_window(Worker& worker, Window& window, std::uint64_t address, std::size_t bytes) {
   const Allocation* allocation = worker.memory->find(address);
   if (allocation == nullptr || allocation->freed || address < allocation->address) return false;
-  Window found{allocation->address, allocation->size, allocation->data,
-               allocation->written, nullptr,          nullptr};
+  Window found{.address = allocation->address,
+               .size = allocation->size,
+               .data = allocation->data,
+               .written = allocation->written};
   if (!inside(found, address, bytes)) return false;
   if (worker.shadow != nullptr) {
     const LaunchShadow::Maps maps = worker.shadow->of(*allocation);
     found.launch_read = maps.read;
     found.launch_written = maps.written;
   }
+  if (worker.races != nullptr) found.races = &worker.races->of(*allocation);
   window = found;
   return true;
 }
@@ -125,10 +118,9 @@ void count_atomics(Worker& worker, const Access& access, std::uint32_t mask) {
 
 void report_uninitialised(Warp& w, const Instruction& i, const Access& access, int lane) {
   w.worker->report(Check::uninitialised, w, i, lane, [&] {
-    const Allocation* a = w.worker->memory->find(access.addresses[lane]);
-    return fmt::format("{} {} bytes at {:#x} that nothing wrote, offset {} of {}",
-                       verb(access.kind), access.bytes, access.addresses[lane],
-                       access.addresses[lane] - a->address, a->describe());
+    return fmt::format("{} {} bytes at {:#x} that nothing wrote, {}", verb(access.kind),
+                       access.bytes, access.addresses[lane],
+                       w.worker->memory->place_of(access.addresses[lane]));
   });
 }
 
@@ -164,6 +156,13 @@ void resolve_global(Warp& w, const Instruction& i, const Access& access, std::by
       if (window.launch_written != nullptr) set_all(window.launch_written, offset, bytes);
     } else if (i.read_only && window.launch_read != nullptr) {
       note_nc_load(worker, i, window, address, bytes);
+    }
+    if (window.races != nullptr) {
+      worker.races->note(*window.races, w, i, access, lane, offset, pointers[lane]);
+    }
+    if (i.strong && access.kind != AccessKind::atomic) {
+      const bool load = access.kind == AccessKind::load;
+      synchronise(w, i, access.kind, lane, address, load, !load);
     }
   });
   if (unwritten >= 0) report_uninitialised(w, i, access, unwritten);
@@ -437,6 +436,17 @@ void resolve_parameter(Warp& w, const Instruction& i, const Access& access, std:
 
 }  // namespace
 
+const char* verb(AccessKind kind) {
+  switch (kind) {
+    case AccessKind::load:
+      return "reads";
+    case AccessKind::store:
+      return "writes";
+    default:
+      return "updates";
+  }
+}
+
 void resolve(Space space, Warp& warp, const Instruction& instruction, const Access& access,
              std::byte** pointers) {
   if (access.kind == AccessKind::store) ++warp.worker->changes;
@@ -456,29 +466,49 @@ void resolve(Space space, Warp& warp, const Instruction& instruction, const Acce
   }
 }
 
-std::byte* resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
+Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
                               int bytes, bool store) {
   Worker& worker = *warp.worker;
   Window& window = worker.windows[instruction.index];
   const auto all = std::size_t(bytes) * kLanes;
-  if ((address & std::uint64_t(bytes - 1)) != 0) return nullptr;
-  if (!inside(window, address, all) && !open_window(worker, window, address, all)) return nullptr;
+  if ((address & std::uint64_t(bytes - 1)) != 0) return {};
+  if (!inside(window, address, all) && !open_window(worker, window, address, all)) return {};
   const std::size_t offset = address - window.address;
+  if (!store && worker.check_uninitialised && !all_set(window.written, offset, all)) return {};
+  Contiguous found{.data = window.data + offset};
+  if (window.races != nullptr) {
+    if (instruction.strong) return {};
+    const auto [done, copy] =
+        worker.races->note_all(*window.races, warp, instruction, offset, std::size_t(bytes), store);
+    if (!done) return {};
+    found.copy = copy;
+  }
   if (store) {
     set_all(window.written, offset, all);
     if (window.launch_written != nullptr) set_all(window.launch_written, offset, all);
     ++worker.changes;
-  } else {
-    if (worker.check_uninitialised && !all_set(window.written, offset, all)) return nullptr;
-    if (instruction.read_only && window.launch_read != nullptr) {
-      note_nc_load(worker, instruction, window, address, all);
-    }
+  } else if (instruction.read_only && window.launch_read != nullptr) {
+    note_nc_load(worker, instruction, window, address, all);
   }
   Counts::Access& count = store ? worker.counts.stores : worker.counts.loads;
   count.requests += 1;
   count.bytes += all;
   count.sectors += (address + all - 1) / kSector - address / kSector + 1;
-  return window.data + offset;
+  return found;
+}
+
+void synchronise(Warp& warp, const Instruction& instruction, AccessKind kind, int lane,
+                 std::uint64_t address, bool reads, bool writes) {
+  Causality* causality = warp.worker->causality;
+  if (causality == nullptr || !instruction.strong) return;
+  BlockClock& clock = warp.block->clock;
+  const auto thread = std::uint32_t(warp.number * kLanes + lane);
+  if (reads) causality->read(clock, thread, address);
+  if (writes && instruction.releases) causality->release(clock, thread);
+  if (writes) causality->write(clock, thread, address, kind == AccessKind::atomic);
+  if (reads && instruction.acquires) {
+    causality->acquire(clock, thread, FenceKind::acquire_release);
+  }
 }
 
 Space space_of(std::uint64_t address) {
