@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cstring>
 
 namespace grkan::vgpu {
 
@@ -45,12 +46,13 @@ bool GlobalRaces::note_own(RaceMap& map, std::size_t granule, std::uint32_t who,
 }
 
 GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Instruction& i,
-                                         std::uint64_t offset, std::size_t bytes, bool store) {
+                                         Lanes lanes, std::uint64_t offset, std::size_t bytes,
+                                         bool store, const std::byte* written) {
   constexpr std::uint32_t kAll = 0xFFFFFFFFU;
   const BlockClock& clock = w.block->clock;
   const std::size_t first = offset >> map.granule_shift;
   const std::size_t per_lane = bytes >> map.granule_shift;
-  const std::size_t count = per_lane * kLanes;
+  const std::size_t count = per_lane * std::size_t(lanes.count);
   RaceLine* const begin = &map.lines[first / RaceLine::kGranules];
   RaceLine* const end = &map.lines[(first + count - 1) / RaceLine::kGranules] + 1;
   const auto head = std::uint32_t(first % RaceLine::kGranules);
@@ -74,9 +76,12 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
     }
     seen |= mask & (store ? line->written : line->read);
   }
-  const std::uint32_t who =
-      Accessor::pack(i.index, std::uint32_t(w.number) * std::uint32_t(kLanes));
+  const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lanes.first));
   std::uint32_t* names = (store ? map.writers : map.readers).data() + first;
+  std::byte* const values = map.values.data() + offset;
+  const std::size_t all = bytes * std::size_t(lanes.count);
+  const bool varied =
+      store && seen != 0 && (written == nullptr || std::memcmp(values, written, all) != 0);
   const int lane_shift = std::countr_zero(per_lane);
   if (seen == 0) {
     for (std::uint32_t n = 0; n < count; ++n) names[n] = who + (n >> lane_shift);
@@ -90,11 +95,12 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
         const std::size_t n = at + std::size_t(std::countr_zero(left));
         names[n] = who + std::uint32_t(n >> lane_shift);
       }
-      if (store) line->varied |= mask & bits;
+      if (varied) line->varied |= mask & bits;
     }
     bits |= mask;
   }
-  return {true, store ? map.values.data() + offset : nullptr};
+  if (written != nullptr) std::memcpy(values, written, all);
+  return {true, store && written == nullptr ? values : nullptr};
 }
 
 }  // namespace grkan::vgpu

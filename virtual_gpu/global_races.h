@@ -64,14 +64,18 @@ class GlobalRaces {
   // Any thread may call. Throws out_of_memory.
   RaceMap& of(const Allocation& allocation);
 
-  // 32 lanes side by side in lines of this block alone. False: every lane needs note(). Stores put
-  // what they write at `values` too, unless it is null.
+  // Lanes side by side, in lines of this block alone. Not done: every lane needs note(). `written`
+  // is what a store writes, or null where that is not at hand; then it puts it at `values` too.
+  struct Lanes {
+    int first;
+    int count;
+  };
   struct Noted {
     bool done = false;
     std::byte* values = nullptr;
   };
-  Noted note_all(RaceMap& map, const Warp& warp, const Instruction& instruction,
-                 std::uint64_t offset, std::size_t bytes, bool store);
+  Noted note_all(RaceMap& map, const Warp& warp, const Instruction& instruction, Lanes lanes,
+                 std::uint64_t offset, std::size_t bytes, bool store, const std::byte* written);
   // One lane's access at `offset` of the allocation, before memory changes; what is `there` now.
   virtual void note(RaceMap& map, Warp& warp, const Instruction& instruction, const Access& access,
                     int lane, std::uint64_t offset, const std::byte* there) = 0;

@@ -124,6 +124,71 @@ void report_uninitialised(Warp& w, const Instruction& i, const Access& access, i
   });
 }
 
+std::uint32_t lanes_from(int lane, int lanes) {
+  return std::uint32_t(((std::uint64_t{1} << lanes) - 1) << lane);
+}
+
+// How many lanes of the mask from `lane` on have addresses side by side.
+int side_by_side(const Access& access, std::uint32_t mask, int lane) {
+  int end = lane + 1;
+  while (end < kLanes && (mask >> end & 1U) != 0 &&
+         access.addresses[end] == access.addresses[end - 1] + std::uint64_t(access.bytes)) {
+    ++end;
+  }
+  return end - lane;
+}
+
+void note_races(Warp& w, const Instruction& i, const Access& access, const Window& window, int lane,
+                int lanes) {
+  GlobalRaces& races = *w.worker->races;
+  const auto bytes = std::size_t(access.bytes);
+  const std::size_t offset = access.addresses[lane] - window.address;
+  const bool aligned = offset % bytes == 0;
+  if (!i.strong && access.kind != AccessKind::atomic && aligned) {
+    const bool store = access.kind == AccessKind::store;
+    const std::byte* written = store ? access.values + std::size_t(lane) * bytes : nullptr;
+    if (races.note_all(*window.races, w, i, {lane, lanes}, offset, bytes, store, written).done) {
+      return;
+    }
+  }
+  for (int n = 0; n < lanes; ++n) {
+    const std::size_t at = offset + std::size_t(n) * bytes;
+    races.note(*window.races, w, i, access, lane + n, at, window.data + at);
+  }
+}
+
+// Checks and notes lanes side by side in one allocation; the first that reads what nothing wrote,
+// or -1.
+int touch_global(Warp& w, const Instruction& i, const Access& access, const Window& window,
+                 int lane, int lanes) {
+  Worker& worker = *w.worker;
+  const auto bytes = std::size_t(access.bytes);
+  const std::size_t all = bytes * std::size_t(lanes);
+  const std::size_t offset = access.addresses[lane] - window.address;
+  int unwritten = -1;
+  if (access.kind != AccessKind::store && worker.check_uninitialised &&
+      !all_set(window.written, offset, all)) {
+    unwritten = lane;
+    while (all_set(window.written, access.addresses[unwritten] - window.address, bytes)) {
+      ++unwritten;
+    }
+  }
+  if (access.kind != AccessKind::load) {
+    set_all(window.written, offset, all);
+    if (window.launch_written != nullptr) set_all(window.launch_written, offset, all);
+  } else if (i.read_only && window.launch_read != nullptr) {
+    note_nc_load(worker, i, window, access.addresses[lane], all);
+  }
+  if (window.races != nullptr) note_races(w, i, access, window, lane, lanes);
+  if (i.strong && access.kind != AccessKind::atomic) {
+    const bool load = access.kind == AccessKind::load;
+    for (int n = lane; n < lane + lanes; ++n) {
+      synchronise(w, i, access.kind, n, access.addresses[n], load, !load);
+    }
+  }
+  return unwritten;
+}
+
 void resolve_global(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
   Worker& worker = *w.worker;
   Window& window = worker.windows[i.index];
@@ -138,33 +203,25 @@ void resolve_global(Warp& w, const Instruction& i, const Access& access, std::by
   }
   std::uint32_t lost = 0;
   int unwritten = -1;
-  each_lane_of(w.mask, [&](int lane) {
+  for (std::uint32_t left = w.mask; left != 0;) {
+    const int lane = std::countr_zero(left);
+    int lanes = side_by_side(access, left, lane);
     const std::uint64_t address = access.addresses[lane];
-    if (!inside(window, address, bytes) && !open_window(worker, window, address, bytes)) {
+    const auto all = [&] { return bytes * std::size_t(lanes); };
+    if (!inside(window, address, all()) && !open_window(worker, window, address, all())) lanes = 1;
+    left &= ~lanes_from(lane, lanes);
+    if (lanes == 1 && !inside(window, address, bytes) &&
+        !open_window(worker, window, address, bytes)) {
       pointers[lane] = nowhere(worker, access.kind);
       lost |= 1U << lane;
-      return;
+      continue;
     }
-    const std::size_t offset = address - window.address;
-    pointers[lane] = window.data + offset;
-    if (access.kind != AccessKind::store && worker.check_uninitialised && unwritten < 0 &&
-        !all_set(window.written, offset, bytes)) {
-      unwritten = lane;
+    for (int n = 0; n < lanes; ++n) {
+      pointers[lane + n] = window.data + (address - window.address) + std::size_t(n) * bytes;
     }
-    if (access.kind != AccessKind::load) {
-      set_all(window.written, offset, bytes);
-      if (window.launch_written != nullptr) set_all(window.launch_written, offset, bytes);
-    } else if (i.read_only && window.launch_read != nullptr) {
-      note_nc_load(worker, i, window, address, bytes);
-    }
-    if (window.races != nullptr) {
-      worker.races->note(*window.races, w, i, access, lane, offset, pointers[lane]);
-    }
-    if (i.strong && access.kind != AccessKind::atomic) {
-      const bool load = access.kind == AccessKind::load;
-      synchronise(w, i, access.kind, lane, address, load, !load);
-    }
-  });
+    const int missing = touch_global(w, i, access, window, lane, lanes);
+    if (unwritten < 0) unwritten = missing;
+  }
   if (unwritten >= 0) report_uninitialised(w, i, access, unwritten);
   if (lost == 0) return;
   const int lane = std::countr_zero(lost);
@@ -478,8 +535,8 @@ Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction, std::u
   Contiguous found{.data = window.data + offset};
   if (window.races != nullptr) {
     if (instruction.strong) return {};
-    const auto [done, copy] =
-        worker.races->note_all(*window.races, warp, instruction, offset, std::size_t(bytes), store);
+    const auto [done, copy] = worker.races->note_all(*window.races, warp, instruction, {0, kLanes},
+                                                     offset, std::size_t(bytes), store, nullptr);
     if (!done) return {};
     found.copy = copy;
   }

@@ -86,13 +86,16 @@ class UnorderedRaces final : public GlobalRaces {
     const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lane));
     const auto bytes = std::size_t(access.bytes);
     const std::size_t width = std::size_t{1} << map.granule_shift;
+    // Reported as misaligned, and no whole granules.
+    const bool shifted = offset % width != 0;
     const std::byte* value =
-        access.values == nullptr ? nullptr : access.values + std::size_t(lane) * bytes;
+        access.values == nullptr || shifted ? nullptr : access.values + std::size_t(lane) * bytes;
     each_granule(map, offset, bytes, [&](std::size_t g, RaceLine& line, std::size_t place) {
       if (access.kind != AccessKind::atomic && owns(line, clock)) {
         const bool store = access.kind == AccessKind::store;
         const bool first = note_own(map, g, who, store);
-        if (store) {
+        if (store && value == nullptr) line.varied |= 1U << place;
+        if (store && value != nullptr) {
           std::byte* kept = map.values.data() + (g << map.granule_shift);
           if (!first && std::memcmp(kept, value, width) != 0) line.varied |= 1U << place;
           std::memcpy(kept, value, width);
