@@ -55,6 +55,7 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
   const std::size_t count = per_lane * std::size_t(lanes.count);
   RaceLine* const begin = &map.lines[first / RaceLine::kGranules];
   RaceLine* const end = &map.lines[(first + count - 1) / RaceLine::kGranules] + 1;
+  for (RaceLine* line = begin; line < end; line += 2) __builtin_prefetch(line, 1);
   const auto head = std::uint32_t(first % RaceLine::kGranules);
   const auto tail = std::uint32_t((first + count - 1) % RaceLine::kGranules);
   const auto covered = [&](const RaceLine* line) {
@@ -84,7 +85,7 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
       store && seen != 0 && (written == nullptr || std::memcmp(values, written, all) != 0);
   const int lane_shift = std::countr_zero(per_lane);
   if (seen == 0) {
-    for (std::uint32_t n = 0; n < count; ++n) names[n] = who + (n >> lane_shift);
+    for (std::size_t n = 0; n < count; ++n) names[n] = who + std::uint32_t(n >> lane_shift);
   }
   for (RaceLine* line = begin; line != end; ++line) {
     const std::uint32_t mask = covered(line);

@@ -40,7 +40,7 @@ void load_from(Space space, Warp& w, const Instruction& i, const u64* addresses)
   constexpr std::ptrdiff_t kSize = sizeof(T);
   const std::ptrdiff_t bytes = kSize * i.count;
   if (space == Space::global && w.mask == kAllLanes && contiguous(addresses, u64(bytes))) {
-    if (const std::byte* from = resolve_contiguous(w, i, addresses[0], int(bytes), false).data) {
+    if (const std::byte* from = resolve_contiguous(w, i, addresses, int(bytes), false).data) {
       for (int e = 0; e < i.count; ++e) {
         if (i.elements[e] == kNoSlot) continue;
         R* d = slot<R>(w, i.elements[e]);
@@ -80,7 +80,7 @@ void store_to(Space space, Warp& w, const Instruction& i, const u64* addresses) 
   constexpr std::ptrdiff_t kSize = sizeof(T);
   const std::ptrdiff_t bytes = kSize * i.count;
   if (space == Space::global && w.mask == kAllLanes && contiguous(addresses, u64(bytes))) {
-    const Contiguous to = resolve_contiguous(w, i, addresses[0], int(bytes), true);
+    const Contiguous to = resolve_contiguous(w, i, addresses, int(bytes), true);
     if (to.data != nullptr) {
       std::byte* const places[] = {to.data, to.copy};
       for (std::byte* begin : places) {

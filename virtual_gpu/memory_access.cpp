@@ -138,22 +138,29 @@ int side_by_side(const Access& access, std::uint32_t mask, int lane) {
   return end - lane;
 }
 
+// Lanes side by side: all at once, else line by line, else one by one.
 void note_races(Warp& w, const Instruction& i, const Access& access, const Window& window, int lane,
                 int lanes) {
   GlobalRaces& races = *w.worker->races;
+  RaceMap& map = *window.races;
   const auto bytes = std::size_t(access.bytes);
-  const std::size_t offset = access.addresses[lane] - window.address;
-  const bool aligned = offset % bytes == 0;
-  if (!i.strong && access.kind != AccessKind::atomic && aligned) {
-    const bool store = access.kind == AccessKind::store;
-    const std::byte* written = store ? access.values + std::size_t(lane) * bytes : nullptr;
-    if (races.note_all(*window.races, w, i, {lane, lanes}, offset, bytes, store, written).done) {
-      return;
+  const bool store = access.kind == AccessKind::store;
+  const auto noted = [&](int first, int count) {
+    const std::size_t offset = access.addresses[first] - window.address;
+    const std::byte* written = store ? access.values + std::size_t(first) * bytes : nullptr;
+    return races.note_all(map, w, i, {first, count}, offset, bytes, store, written).done;
+  };
+  const std::size_t begin = access.addresses[lane] - window.address;
+  const bool whole = !i.strong && access.kind != AccessKind::atomic && begin % bytes == 0;
+  if (whole && noted(lane, lanes)) return;
+  const std::size_t line = std::size_t{RaceLine::kGranules} << map.granule_shift;
+  for (const int end = lane + lanes; lane < end;) {
+    std::size_t offset = access.addresses[lane] - window.address;
+    const int rest = std::min(end - lane, int((line - offset % line + bytes - 1) / bytes));
+    const bool done = whole && noted(lane, rest);
+    for (const int stop = lane + rest; lane < stop; ++lane, offset += bytes) {
+      if (!done) races.note(map, w, i, access, lane, offset, window.data + offset);
     }
-  }
-  for (int n = 0; n < lanes; ++n) {
-    const std::size_t at = offset + std::size_t(n) * bytes;
-    races.note(*window.races, w, i, access, lane + n, at, window.data + at);
   }
 }
 
@@ -523,8 +530,9 @@ void resolve(Space space, Warp& warp, const Instruction& instruction, const Acce
   }
 }
 
-Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
-                              int bytes, bool store) {
+Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction,
+                              const std::uint64_t* addresses, int bytes, bool store) {
+  const std::uint64_t address = addresses[0];
   Worker& worker = *warp.worker;
   Window& window = worker.windows[instruction.index];
   const auto all = std::size_t(bytes) * kLanes;
@@ -537,7 +545,11 @@ Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction, std::u
     if (instruction.strong) return {};
     const auto [done, copy] = worker.races->note_all(*window.races, warp, instruction, {0, kLanes},
                                                      offset, std::size_t(bytes), store, nullptr);
-    if (!done) return {};
+    if (!done && store) return {};
+    if (!done) {
+      note_races(warp, instruction, {addresses, bytes, AccessKind::load, nullptr}, window, 0,
+                 kLanes);
+    }
     found.copy = copy;
   }
   if (store) {

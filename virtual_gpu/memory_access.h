@@ -30,8 +30,8 @@ struct Contiguous {
   std::byte* data = nullptr;
   std::byte* copy = nullptr;
 };
-Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
-                              int bytes, bool store);
+Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction,
+                              const std::uint64_t* addresses, int bytes, bool store);
 
 // What a strong access of a lane learns from other blocks, where it reads, and tells them, where it
 // writes. Nothing for a weak one.

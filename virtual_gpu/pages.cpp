@@ -7,21 +7,28 @@
 namespace grkan::vgpu {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// Large mappings are touched from end to end, where small pages would cost more than what they are
+// for. Whole large pages begin on a large page's boundary.
+constexpr std::size_t kLargePage = std::size_t{2} << 20;
+
+bool large(std::size_t bytes) { return bytes >= kLargePage / 2; }
+
+std::size_t mapped_bytes(std::size_t bytes) {
+  return large(bytes) ? (bytes + kLargePage - 1) / kLargePage * kLargePage : bytes;
+}
 
 }  // namespace
 
 void* map_pages(std::size_t bytes) {
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+  void* data = mmap(nullptr, mapped_bytes(bytes), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED) return nullptr;
-  // Large ones are touched from end to end; small pages would cost more than what they are for.
-  if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
+  if (large(bytes)) madvise(data, mapped_bytes(bytes), MADV_HUGEPAGE);
   return data;
 }
 
 void unmap_pages(void* data, std::size_t bytes) {
-  if (data != nullptr) munmap(data, bytes);
+  if (data != nullptr) munmap(data, mapped_bytes(bytes));
 }
 
 void fail_pages(std::size_t bytes) {
