@@ -74,29 +74,33 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
       if (!own || mask != kAll || (!store && line->written != 0)) return {};
       line->time = clock.now;
       line->read = line->written = 0;
+      line->whole_read.set = line->whole_written.set = 0;
     }
     seen |= mask & (store ? line->written : line->read);
   }
   const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lanes.first));
-  std::uint32_t* names = (store ? map.writers : map.readers).data() + first;
   std::byte* const values = map.values.data() + offset;
   const std::size_t all = bytes * std::size_t(lanes.count);
   const bool varied =
       store && seen != 0 && (written == nullptr || std::memcmp(values, written, all) != 0);
   const int lane_shift = std::countr_zero(per_lane);
-  if (seen == 0) {
-    for (std::size_t n = 0; n < count; ++n) names[n] = who + std::uint32_t(n >> lane_shift);
-  }
   for (RaceLine* line = begin; line != end; ++line) {
     const std::uint32_t mask = covered(line);
     std::uint32_t& bits = store ? line->written : line->read;
-    if (seen != 0) {
-      const std::size_t at = std::size_t(line - map.lines.data()) * RaceLine::kGranules - first;
+    const std::size_t at = std::size_t(line - map.lines.data()) * RaceLine::kGranules;
+    const auto name = [&](std::size_t granule) {
+      return who + std::uint32_t((granule - first) >> lane_shift);
+    };
+    if (varied) line->varied |= mask & bits;
+    if (mask == kAll && bits == 0) {
+      // Lanes don't straddle lines.
+      (store ? line->whole_written : line->whole_read) = {name(at), std::uint8_t(lane_shift), 1};
+    } else {
+      std::uint32_t* names = (store ? map.writers : map.readers).data();
       for (std::uint32_t left = mask & ~bits; left != 0; left &= left - 1) {
-        const std::size_t n = at + std::size_t(std::countr_zero(left));
-        names[n] = who + std::uint32_t(n >> lane_shift);
+        const std::size_t granule = at + std::size_t(std::countr_zero(left));
+        names[granule] = name(granule);
       }
-      if (varied) line->varied |= mask & bits;
     }
     bits |= mask;
   }

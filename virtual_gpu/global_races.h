@@ -34,16 +34,35 @@ struct RaceLine {
   static constexpr std::uint32_t kNobody = 0;
   static constexpr std::uint32_t kSeveral = 0xFFFFFFFFU;
 
+  LineHistory* history;
   std::uint32_t owner;          // block + 1: the first that touched it
   std::uint32_t time;           // of its accesses, all at once
   std::uint32_t read, written;  // by the owner: a bit for each granule
   std::uint32_t varied;         // granules that it wrote with more than one value
-  LineHistory* history;
+  // Who read (wrote) the first granule, where lanes side by side took the whole line at once;
+  // (1 << shift) granules each. Else RaceMap has the names.
+  struct Whole {
+    std::uint32_t who;
+    std::uint8_t lane_shift;
+    std::uint8_t set;
+  };
+  Whole whole_read, whole_written;
 };
 
-// An allocation's lines, and of each granule the owner's first read, first write and last value.
+// An allocation's lines, and of each granule the owner's first read, first write (unless the line
+// has them) and last value.
 struct RaceMap {
   RaceMap(const Allocation& allocation, int shift);
+
+  // Who of the owner read (wrote) the granule first.
+  [[nodiscard]] std::uint32_t reader(std::size_t granule) const {
+    const RaceLine::Whole& whole = lines[granule / RaceLine::kGranules].whole_read;
+    return whole.set != 0 ? name(whole, granule) : readers[granule];
+  }
+  [[nodiscard]] std::uint32_t writer(std::size_t granule) const {
+    const RaceLine::Whole& whole = lines[granule / RaceLine::kGranules].whole_written;
+    return whole.set != 0 ? name(whole, granule) : writers[granule];
+  }
 
   const std::uint64_t address;
   const std::size_t granule_shift;
@@ -52,6 +71,11 @@ struct RaceMap {
   Pages<std::uint32_t> writers;
   Pages<std::byte> values;
   std::map<std::size_t, std::unique_ptr<LineHistory>> histories;  // by line
+
+ private:
+  static std::uint32_t name(const RaceLine::Whole& whole, std::size_t granule) {
+    return whole.who + std::uint32_t(granule % RaceLine::kGranules >> whole.lane_shift);
+  }
 };
 
 class GlobalRaces {

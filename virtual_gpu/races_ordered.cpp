@@ -92,10 +92,10 @@ class OrderedRaces final : public GlobalRaces {
     for (std::size_t place = 0; place < RaceLine::kGranules; ++place) {
       const std::size_t granule = number * RaceLine::kGranules + place;
       if ((line.read >> place & 1U) != 0) {
-        made->granules[place].reads.stamps[0] = {line.owner, map.readers[granule], line.time};
+        made->granules[place].reads.stamps[0] = {line.owner, map.reader(granule), line.time};
       }
       if ((line.written >> place & 1U) != 0) {
-        made->granules[place].write = {line.owner, map.writers[granule], line.time};
+        made->granules[place].write = {line.owner, map.writer(granule), line.time};
       }
     }
     line.owner = RaceLine::kSeveral;

@@ -157,7 +157,7 @@ class UnorderedRaces final : public GlobalRaces {
       History::Granule& g = history.granules[place];
       const std::size_t granule = number * RaceLine::kGranules + place;
       if ((line.read >> place & 1U) != 0) {
-        g.reads.add(Extent::make(line.owner, map.readers[granule]));
+        g.reads.add(Extent::make(line.owner, map.reader(granule)));
       }
       if ((line.written >> place & 1U) != 0) {
         std::uint32_t value = 0;
@@ -165,7 +165,7 @@ class UnorderedRaces final : public GlobalRaces {
                     std::size_t{1} << map.granule_shift);
         if (!g.writes.empty() && g.value != value) g.varied = true;
         if ((line.varied >> place & 1U) != 0) g.varied = true;
-        g.writes.add(Extent::make(line.owner, map.writers[granule]));
+        g.writes.add(Extent::make(line.owner, map.writer(granule)));
       }
       if (const Conflict conflict = conflict_of(g)) {
         report(merged, map.address + (granule << map.granule_shift), conflict);
