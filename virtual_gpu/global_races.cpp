@@ -55,7 +55,6 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
   const std::size_t count = per_lane * std::size_t(lanes.count);
   RaceLine* const begin = &map.lines[first / RaceLine::kGranules];
   RaceLine* const end = &map.lines[(first + count - 1) / RaceLine::kGranules] + 1;
-  for (RaceLine* line = begin; line < end; line += 2) __builtin_prefetch(line, 1);
   const auto head = std::uint32_t(first % RaceLine::kGranules);
   const auto tail = std::uint32_t((first + count - 1) % RaceLine::kGranules);
   const auto covered = [&](const RaceLine* line) {

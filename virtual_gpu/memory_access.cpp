@@ -67,6 +67,25 @@ bool open_window(Worker& worker, Window& window, std::uint64_t address, std::siz
   return true;
 }
 
+// What an access looks at lies apart: the waits for memory go side by side.
+void prefetch(const Window& window, std::size_t offset, std::size_t bytes) {
+  constexpr std::size_t kCacheLine = 64;
+  __builtin_prefetch(window.written + offset / 64);
+  if (window.launch_read != nullptr) {
+    __builtin_prefetch(window.launch_read + offset / 64);
+    __builtin_prefetch(window.launch_written + offset / 64);
+  }
+  if (window.races != nullptr) {
+    const std::size_t line = std::size_t{RaceLine::kGranules} << window.races->granule_shift;
+    for (std::size_t at = offset; at < offset + bytes; at += line) {
+      __builtin_prefetch(&window.races->lines[at / line], 1);
+    }
+  }
+  for (std::size_t at = 0; at < bytes; at += kCacheLine) {
+    __builtin_prefetch(window.data + offset + at);
+  }
+}
+
 void note_nc_load(Worker& worker, const Instruction& i, const Window& window, std::uint64_t address,
                   std::size_t bytes) {
   set_all(window.launch_read, address - window.address, bytes);
@@ -226,6 +245,7 @@ void resolve_global(Warp& w, const Instruction& i, const Access& access, std::by
     for (int n = 0; n < lanes; ++n) {
       pointers[lane + n] = window.data + (address - window.address) + std::size_t(n) * bytes;
     }
+    prefetch(window, address - window.address, all());
     const int missing = touch_global(w, i, access, window, lane, lanes);
     if (unwritten < 0) unwritten = missing;
   }
@@ -539,6 +559,7 @@ Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction,
   if ((address & std::uint64_t(bytes - 1)) != 0) return {};
   if (!inside(window, address, all) && !open_window(worker, window, address, all)) return {};
   const std::size_t offset = address - window.address;
+  prefetch(window, offset, all);
   if (!store && worker.check_uninitialised && !all_set(window.written, offset, all)) return {};
   Contiguous found{.data = window.data + offset};
   if (window.races != nullptr) {
