@@ -14,8 +14,9 @@ RaceMap::RaceMap(const Allocation& allocation, int shift)
       writers(lines.size() * RaceLine::kGranules),
       values((lines.size() * RaceLine::kGranules) << granule_shift) {}
 
-GlobalRaces::GlobalRaces(const Program& program)
-    : granule_shift_(std::countr_zero(unsigned(program.global_granule))) {}
+GlobalRaces::GlobalRaces(const Program& program, bool keeps_values)
+    : keeps_values_(keeps_values),
+      granule_shift_(std::countr_zero(unsigned(program.global_granule))) {}
 GlobalRaces::~GlobalRaces() = default;
 
 RaceMap& GlobalRaces::of(const Allocation& allocation) {
@@ -43,6 +44,17 @@ bool GlobalRaces::note_own(RaceMap& map, std::size_t granule, std::uint32_t who,
   bits |= bit;
   (store ? map.writers : map.readers)[granule] = who;
   return true;
+}
+
+void GlobalRaces::note_varied(RaceMap& map, std::size_t first, std::size_t count,
+                              const std::byte* written) {
+  const std::size_t width = std::size_t{1} << map.granule_shift;
+  for (std::size_t g = first; g < first + count; ++g, written += width) {
+    RaceLine& line = map.lines[g / RaceLine::kGranules];
+    const std::uint32_t bit = 1U << g % RaceLine::kGranules;
+    const std::byte* kept = map.values.data() + (g << map.granule_shift);
+    if ((line.written & bit) != 0 && std::memcmp(kept, written, width) != 0) line.varied |= bit;
+  }
 }
 
 GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Instruction& i,
@@ -77,11 +89,11 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
     }
     seen |= mask & (store ? line->written : line->read);
   }
+  if (store && keeps_values_ && seen != 0) {
+    if (written == nullptr) return {};
+    note_varied(map, first, count, written);
+  }
   const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lanes.first));
-  std::byte* const values = map.values.data() + offset;
-  const std::size_t all = bytes * std::size_t(lanes.count);
-  const bool varied =
-      store && seen != 0 && (written == nullptr || std::memcmp(values, written, all) != 0);
   const int lane_shift = std::countr_zero(per_lane);
   for (RaceLine* line = begin; line != end; ++line) {
     const std::uint32_t mask = covered(line);
@@ -90,7 +102,6 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
     const auto name = [&](std::size_t granule) {
       return who + std::uint32_t((granule - first) >> lane_shift);
     };
-    if (varied) line->varied |= mask & bits;
     if (mask == kAll && bits == 0) {
       // Lanes don't straddle lines.
       (store ? line->whole_written : line->whole_read) = {name(at), std::uint8_t(lane_shift), 1};
@@ -103,8 +114,10 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
     }
     bits |= mask;
   }
-  if (written != nullptr) std::memcpy(values, written, all);
-  return {true, store && written == nullptr ? values : nullptr};
+  std::byte* const values = store && keeps_values_ ? map.values.data() + offset : nullptr;
+  if (values == nullptr || written == nullptr) return {true, values};
+  std::memcpy(values, written, bytes * std::size_t(lanes.count));
+  return {true, nullptr};
 }
 
 }  // namespace grkan::vgpu

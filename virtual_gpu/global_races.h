@@ -80,7 +80,8 @@ struct RaceMap {
 
 class GlobalRaces {
  public:
-  explicit GlobalRaces(const Program& program);
+  // keeps_values: RaceMap::values is used.
+  GlobalRaces(const Program& program, bool keeps_values);
   virtual ~GlobalRaces();
   GlobalRaces(const GlobalRaces&) = delete;
   GlobalRaces& operator=(const GlobalRaces&) = delete;
@@ -88,8 +89,9 @@ class GlobalRaces {
   // Any thread may call. Throws out_of_memory.
   RaceMap& of(const Allocation& allocation);
 
-  // Lanes side by side, in lines of this block alone. Not done: every lane needs note(). `written`
-  // is what a store writes, or null where that is not at hand; then it puts it at `values` too.
+  // Lanes side by side, in lines of this block alone. Not done: every lane needs note(), or
+  // `written`: what a store writes, null where that is not at hand. If then `values` is not null
+  // the store puts it there too.
   struct Lanes {
     int first;
     int count;
@@ -124,6 +126,11 @@ class GlobalRaces {
   std::map<std::uint64_t, RaceMap> maps_;  // by address
 
  private:
+  // Where lanes side by side write over what the block wrote, and something else.
+  static void note_varied(RaceMap& map, std::size_t first, std::size_t count,
+                          const std::byte* written);
+
+  const bool keeps_values_;
   const int granule_shift_;
 };
 

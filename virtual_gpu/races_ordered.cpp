@@ -52,7 +52,7 @@ struct History : LineHistory {
 class OrderedRaces final : public GlobalRaces {
  public:
   OrderedRaces(const Program& program, const Causality& causality)
-      : GlobalRaces(program), causality_(causality) {}
+      : GlobalRaces(program, false), causality_(causality) {}
 
   void note(RaceMap& map, Warp& w, const Instruction& i, const Access& access, int lane,
             std::uint64_t offset, const std::byte* there) override {

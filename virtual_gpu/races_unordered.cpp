@@ -78,7 +78,7 @@ Conflict conflict_of(const History::Granule& g) {
 
 class UnorderedRaces final : public GlobalRaces {
  public:
-  using GlobalRaces::GlobalRaces;
+  explicit UnorderedRaces(const Program& program) : GlobalRaces(program, true) {}
 
   void note(RaceMap& map, Warp& w, const Instruction& i, const Access& access, int lane,
             std::uint64_t offset, const std::byte*) override {
