@@ -302,7 +302,8 @@ TEST(PtxChecks, RacesBetweenBlocks) {
       {"st.global.u32 [%d0], 9;", nullptr},
       {"st.global.u32 [%d0], 9;\nst.global.u32 [%d0], 9;", nullptr},
       {"st.global.u32 [%d0], 9;\nst.global.u32 [%d0], %r28;", "writes"},
-      {"st.global.u32 [%d0], %r28;\nst.global.u32 [%d0], 9;", "writes"},
+      {"setp.eq.u32 %p1, %r28, 0;\n@%p1 st.global.u32 [%d0], 7;\nst.global.u32 [%d0], 9;",
+       "writes"},
       // Bytes and words of their own.
       {"st.global.u8 [%d1], %r28;", nullptr},
       {"setp.eq.u32 %p1, %r29, 3;\n@%p1 st.global.u32 [%d2], %r28;\nld.global.u32 %r1, [%d2];",
