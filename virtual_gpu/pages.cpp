@@ -8,10 +8,11 @@ namespace grkan::vgpu {
 namespace {
 
 // Large mappings are touched from end to end, where small pages would cost more than what they are
-// for. Whole large pages begin on a large page's boundary.
+// for; of the largest a few places may be all. Whole large pages begin on a large page's boundary.
 constexpr std::size_t kLargePage = std::size_t{2} << 20;
+constexpr std::size_t kMostLarge = std::size_t{1} << 30;
 
-bool large(std::size_t bytes) { return bytes >= kLargePage / 2; }
+bool large(std::size_t bytes) { return bytes >= kLargePage / 2 && bytes <= kMostLarge; }
 
 std::size_t mapped_bytes(std::size_t bytes) {
   return large(bytes) ? (bytes + kLargePage - 1) / kLargePage * kLargePage : bytes;
