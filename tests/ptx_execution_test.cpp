@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <tuple>
 
 #include "codegen/nvrtc.h"
 #include "ptx_run.h"
@@ -285,6 +286,116 @@ TEST(PtxChecks, EndlessLoopIsADeadlock) {
   EXPECT_EQ(checks_of(result), std::vector<Check>{Check::deadlock});
 }
 
+struct RaceCase {
+  const char* body;     // of blocks of 32 threads; %r28 is the block, %d20 holds 64 words
+  const char* finding;  // in the detail of the only finding; null: none
+};
+
+TEST(PtxChecks, RacesBetweenBlocks) {
+  const RaceCase cases[] = {
+      {"setp.eq.u32 %p1, %r29, 5;\n@%p1 st.global.u32 [%d20+8], %r28;",
+       "thread (5, 0, 0) of block (7, 0, 0) writes 0x700000000008, offset 8 of allocation 1 (256 "
+       "bytes at 0x700000000000), which thread (5, 0, 0) of block (0, 0, 0) writes at line"},
+      {"st.global.u32 [%d0], %r28;", "thread (0, 0, 0) of block (7, 0, 0) writes 0x700000000000"},
+      // The same value, one thread or a whole warp at once.
+      {"st.global.u32 [%d20+8], 9;", nullptr},
+      {"st.global.u32 [%d0], 9;", nullptr},
+      {"st.global.u32 [%d0], 9;\nst.global.u32 [%d0], 9;", nullptr},
+      {"st.global.u32 [%d0], 9;\nst.global.u32 [%d0], %r28;", "writes"},
+      {"setp.eq.u32 %p1, %r28, 0;\n@%p1 st.global.u32 [%d0], 7;\nst.global.u32 [%d0], 9;",
+       "writes"},
+      // Bytes and words of their own.
+      {"st.global.u8 [%d1], %r28;", nullptr},
+      {"setp.eq.u32 %p1, %r29, 3;\n@%p1 st.global.u32 [%d2], %r28;\nld.global.u32 %r1, [%d2];",
+       nullptr},
+      {"ld.global.u32 %r1, [%d0];", nullptr},
+      // A block reads what the next one writes.
+      {"st.global.u32 [%d2], %r28;\nld.global.u32 %r1, [%d2+4];",
+       "thread (0, 0, 0) of block (0, 0, 0) reads 0x700000000004, offset 4 of allocation 1 (256 "
+       "bytes at 0x700000000000), which thread (0, 0, 0) of block (1, 0, 0) writes at line"},
+      {"ld.global.u32 %r1, [%d0];\nsetp.eq.u32 %p1, %r28, 4;\n@%p1 st.global.u32 [%d0], %r1;",
+       "thread (0, 0, 0) of block (7, 0, 0) reads 0x700000000000"},
+      {"red.global.add.u32 [%d20], 1;", nullptr},
+      {"red.cta.global.add.u32 [%d20], 1;", "thread (0, 0, 0) of block (7, 0, 0) writes"},
+      {"red.global.add.u32 [%d20], 1;\nsetp.eq.u32 %p1, %r28, 2;\n@%p1 st.global.u32 [%d20], 7;",
+       "block (2, 0, 0) writes"},
+      {"red.global.add.u32 [%d20], 1;\nld.global.u32 %r1, [%d20];", "reads"},
+  };
+  for (const RaceCase& c : cases) {
+    PtxRun run(
+        ptx_kernel("mov.u32 %r28, %ctaid.x;\nmul.wide.u32 %d9, %r29, 4;\n"
+                   "add.u64 %d0, %d20, %d9;\nmul.wide.u32 %d8, %r28, 32;\n"
+                   "cvt.u64.u32 %d7, %r29;\nadd.u64 %d1, %d20, %d8;\n"
+                   "add.u64 %d1, %d1, %d7;\nmul.wide.u32 %d8, %r28, 4;\n"
+                   "add.u64 %d2, %d20, %d8;\n" +
+                   std::string(c.body)));
+    const u64 words = run.upload(counting(64));
+    for (const u64 seed : {0, 3, 8}) {
+      std::vector<Finding> first;
+      for (const int threads : {1, 2, 4}) {
+        LaunchOptions options;
+        options.seed = seed;
+        options.threads = threads;
+        const LaunchResult result = run.run({words}, {8, 1, 1}, {32, 1, 1}, options);
+        if (threads == 1) first = result.findings;
+        EXPECT_EQ(result.findings, first) << c.body;
+        if (c.finding == nullptr) {
+          EXPECT_TRUE(result.findings.empty()) << c.body << ": " << result.findings[0].detail;
+          continue;
+        }
+        ASSERT_EQ(checks_of(result), std::vector<Check>{Check::global_race}) << c.body;
+        EXPECT_NE(result.findings[0].detail.find(c.finding), std::string::npos)
+            << result.findings[0].detail;
+        options.checks.reset(std::size_t(Check::global_race));
+        EXPECT_TRUE(run.run({words}, {8, 1, 1}, {32, 1, 1}, options).findings.empty());
+      }
+    }
+  }
+}
+
+// Block 0 writes a word and then a flag; block 1 waits for the flag and reads the word.
+TEST(PtxChecks, MessagesBetweenBlocks) {
+  struct Case {
+    const char* write_flag;
+    const char* read_flag;
+    bool race;
+  };
+  const Case cases[] = {
+      {"st.release.gpu.global.u32 [%d20+4], 1;", "ld.acquire.gpu.global.u32 %r1, [%d20+4];", false},
+      {"st.release.sys.global.u32 [%d20+4], 1;",
+       "ld.relaxed.gpu.global.u32 %r1, [%d20+4];\nfence.acq_rel.gpu;", false},
+      {"fence.acq_rel.gpu;\nst.relaxed.gpu.global.u32 [%d20+4], 1;",
+       "ld.acquire.gpu.global.u32 %r1, [%d20+4];", false},
+      {"membar.gl;\nst.volatile.global.u32 [%d20+4], 1;",
+       "ld.volatile.global.u32 %r1, [%d20+4];\nmembar.gl;", false},
+      {"red.release.gpu.global.add.u32 [%d20+4], 1;",
+       "atom.acquire.gpu.global.or.b32 %r1, [%d20+4], 0;", false},
+      {"st.relaxed.gpu.global.u32 [%d20+4], 1;", "ld.acquire.gpu.global.u32 %r1, [%d20+4];", true},
+      {"st.release.gpu.global.u32 [%d20+4], 1;", "ld.relaxed.gpu.global.u32 %r1, [%d20+4];", true},
+      {"fence.acq_rel.cta;\nst.relaxed.gpu.global.u32 [%d20+4], 1;",
+       "ld.acquire.gpu.global.u32 %r1, [%d20+4];", true},
+      {"st.relaxed.gpu.global.u32 [%d20+4], 1;\nfence.acq_rel.gpu;",
+       "ld.acquire.gpu.global.u32 %r1, [%d20+4];", true},
+      {"st.global.u32 [%d20+4], 1;\nfence.acq_rel.gpu;", "ld.acquire.gpu.global.u32 %r1, [%d20+4];",
+       true},
+  };
+  for (const Case& c : cases) {
+    PtxRun run(ptx_kernel(std::string("mov.u32 %r28, %ctaid.x;\nsetp.ne.u32 %p1, %r28, 0;\n"
+                                      "@%p1 bra READ;\nst.global.u32 [%d20], 7;\n") +
+                          c.write_flag + "\nbra DONE;\nREAD:\n" + c.read_flag +
+                          "\nsetp.eq.u32 %p2, %r1, 0;\n@%p2 bra READ;\n"
+                          "ld.global.u32 %r2, [%d20];\nDONE:"));
+    for (const u64 seed : {0, 1, 2, 3}) {
+      const u64 words = run.upload(std::vector<u32>(2));
+      LaunchOptions options;
+      options.seed = seed;
+      const LaunchResult result = run.run({words}, {2, 1, 1}, {1, 1, 1}, options);
+      EXPECT_EQ(!result.findings.empty(), c.race) << c.write_flag << " " << c.read_flag;
+      for (const Check check : checks_of(result)) EXPECT_EQ(check, Check::global_race);
+    }
+  }
+}
+
 TEST(PtxExecution, TrapIsTold) {
   PtxRun run(ptx_kernel("setp.eq.u32 %p1, %r29, 5;\n@%p1 trap;"));
   EXPECT_NE(run.run({0}, {1, 1, 1}, {32, 1, 1}).trap.find("'@%p1 trap' by thread 5"),
@@ -347,11 +458,12 @@ extern "C" __global__ void sum(const unsigned* x, unsigned* partial, unsigned* c
     partial[blockIdx.x] = part[0];
     __threadfence();
     last = atomicAdd(counter, 1) == gridDim.x - 1;
+    __threadfence();
   }
   __syncthreads();
   if (!last) return;
   unsigned s = 0;
-  for (unsigned i = threadIdx.x; i < gridDim.x; i += 128) s += ((volatile unsigned*)partial)[i];
+  for (unsigned i = threadIdx.x; i < gridDim.x; i += 128) s += partial[i];
   atomicAdd(result, s);
 })");
   for (const u64 seed : {0, 1, 2}) {
@@ -363,6 +475,138 @@ extern "C" __global__ void sum(const unsigned* x, unsigned* partial, unsigned* c
     options.seed = seed;
     expect_clean(program->run({x, partial, counter, result}, {200, 1, 1}, {128, 1, 1}, options));
     EXPECT_EQ(program->download<u32>(result, 1)[0], 25600U * 25599 / 2);
+  }
+}
+
+// Partial sums added by the last block that is done, with what orders the blocks in its places.
+struct LastBlock {
+  const char* name;
+  const char* written;   // by all threads after writing their partial sums
+  const char* counted;   // by thread 0 after counting its block
+  const char* together;  // by all threads of the last block
+  bool all_write;        // every thread writes a partial sum, not thread 0 alone
+  const char* type;      // of the partial sums
+  bool race;
+};
+
+TEST(CudaPrograms, LastBlockSumNeedsItsFences) {
+  SKIP_WITHOUT_NVRTC();
+  constexpr const char* kFence = "__threadfence();";
+  constexpr const char* kThenBarrier = "__threadfence(); __syncthreads();";
+  constexpr const char* kAfterBarrier = "__syncthreads(); __threadfence();";
+  const LastBlock cases[] = {
+      {"one thread writes", kFence, kFence, "", false, "unsigned", false},
+      {"the last block's threads fence", kFence, "", kFence, false, "unsigned", false},
+      {"all fence, then meet", kThenBarrier, kFence, "", true, "unsigned", false},
+      {"all fence on both sides", kThenBarrier, "", kFence, true, "unsigned", false},
+      {"all meet, then fence", kAfterBarrier, kFence, "", true, "unsigned", false},
+      {"a fence of the system", "__threadfence_system();", kFence, "", false, "unsigned", false},
+      {"volatile needs no fence behind the counter", kFence, "", "", false, "volatile unsigned",
+       false},
+      {"no fence at all", "", "", "", false, "unsigned", true},
+      {"no fence at all, all write", "__syncthreads();", "", "", true, "unsigned", true},
+      {"no fence before the counter", "", kFence, "", false, "unsigned", true},
+      {"no fence behind the counter", kFence, "", "", false, "unsigned", true},
+      {"no fence behind the counter, all write", kThenBarrier, "", "", true, "unsigned", true},
+      {"the fence of a block only", "__threadfence_block();", kFence, "", false, "unsigned", true},
+      {"no barrier before the counter", kFence, kFence, "", true, "unsigned", true},
+      {"only thread 0 fences, before the barrier",
+       "if (threadIdx.x == 0) __threadfence(); __syncthreads();", kFence, "", true, "unsigned",
+       true},
+  };
+  for (const LastBlock& c : cases) {
+    const std::string source = std::string("extern \"C\" __global__ void sum(") + c.type +
+                               " *partial, unsigned* counter, unsigned* result) {\n" +
+                               R"(
+  __shared__ bool last;
+  const unsigned slots = )" + (c.all_write ? "blockDim.x" : "1") +
+                               R"(;
+  if (threadIdx.x < slots) partial[blockIdx.x * slots + threadIdx.x] = threadIdx.x + 1;
+  )" + c.written + R"(
+  if (threadIdx.x == 0) {
+    last = atomicInc(counter, gridDim.x) == gridDim.x - 1;
+    )" + c.counted + R"(
+  }
+  __syncthreads();
+  if (!last) return;
+  )" + c.together + R"(
+  unsigned s = 0;
+  for (unsigned i = threadIdx.x; i < gridDim.x * slots; i += blockDim.x) s += partial[i];
+  atomicAdd(result, s);
+})";
+    CudaProgram program(source);
+    for (const u64 seed : {0, 1, 2, 3}) {
+      const u64 partial = program->memory.allocate(40 * 64 * 4);
+      const u64 counter = program->upload(std::vector<u32>(1));
+      const u64 result = program->upload(std::vector<u32>(1));
+      std::vector<Finding> first;
+      LaunchOptions options;
+      options.seed = seed;
+      options.threads = seed % 2 == 0 ? 1 : 2;
+      const LaunchResult found =
+          program->run({partial, counter, result}, {40, 1, 1}, {64, 1, 1}, options);
+      if (!c.race) {
+        SCOPED_TRACE(c.name);
+        expect_clean(found);
+        EXPECT_EQ(program->download<u32>(result, 1)[0], 40U * (c.all_write ? 64 * 65 / 2 : 1));
+        continue;
+      }
+      ASSERT_EQ(checks_of(found), std::vector<Check>{Check::global_race}) << c.name;
+      EXPECT_EQ(found.findings[0].kernel, "sum");
+      EXPECT_TRUE(found.findings[0].instruction.starts_with("ld.global")) << c.name;
+      EXPECT_NE(found.findings[0].detail.find("wrote at line"), std::string::npos);
+    }
+  }
+}
+
+TEST(CudaPrograms, SpinLockNeedsItsFences) {
+  SKIP_WITHOUT_NVRTC();
+  constexpr const char* kFence = "__threadfence();";
+  for (const auto& [taken, given, race] : {std::tuple{kFence, kFence, false},
+                                           {"", kFence, true},
+                                           {kFence, "", true},
+                                           {"__threadfence_block();", kFence, true}}) {
+    CudaProgram program(std::string(R"(
+extern "C" __global__ void k(unsigned* lock, unsigned* count) {
+  for (bool done = false; !done;) {
+    if (atomicCAS(lock, 0, 1) != 0) continue;
+    )") + taken + "\n    *count += 1;\n    " +
+                        given + R"(
+    atomicExch(lock, 0);
+    done = true;
+  }
+})");
+    for (const u64 seed : {0, 5}) {
+      const u64 lock = program->upload(std::vector<u32>(1));
+      const u64 count = program->upload(std::vector<u32>(1));
+      LaunchOptions options;
+      options.seed = seed;
+      const LaunchResult found = program->run({lock, count}, {20, 1, 1}, {40, 1, 1}, options);
+      if (!race) expect_clean(found);
+      EXPECT_EQ(!found.findings.empty(), race) << taken << given;
+      for (const Check check : checks_of(found)) EXPECT_EQ(check, Check::global_race);
+      EXPECT_EQ(program->download<u32>(count, 1)[0], 800U);
+    }
+  }
+}
+
+TEST(CudaPrograms, BlocksAddWithAtomics) {
+  SKIP_WITHOUT_NVRTC();
+  CudaProgram program(R"(
+extern "C" __global__ void k(float* sums, bool reads) {
+  atomicAdd(&sums[threadIdx.x % 10], 1.0f);
+  if (reads && threadIdx.x == 0) sums[blockIdx.x + 100] = sums[3];
+})");
+  for (const u64 reads : {0, 1}) {
+    const u64 sums = program->upload(std::vector<float>(200));
+    const std::vector<u64> parameters = {sums, reads};
+    const ModuleKernel& kernel = program->module.kernels().at(0);
+    const LaunchResult found = launch(
+        kernel, {40, 1, 1}, {64, 1, 1}, 0,
+        std::as_bytes(std::span(parameters)).first(kernel.parameter_bytes), program->memory, {});
+    EXPECT_EQ(!found.findings.empty(), reads != 0);
+    for (const Check check : checks_of(found)) EXPECT_EQ(check, Check::global_race);
+    EXPECT_EQ(program->download<float>(sums, 1)[0], 280.0F);
   }
 }
 

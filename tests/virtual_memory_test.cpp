@@ -227,7 +227,7 @@ TEST(VirtualFinding, ChecksHaveNames) {
     EXPECT_EQ(error.status(), Status::invalid_argument);
     EXPECT_STREQ(error.what(),
                  "there is no check 'races'; there are out_of_bounds, misaligned, uninitialised, "
-                 "read_only, shared_race, divergent_barrier, bad_shuffle, deadlock");
+                 "read_only, shared_race, global_race, divergent_barrier, bad_shuffle, deadlock");
   }
 }
 

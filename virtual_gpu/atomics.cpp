@@ -165,6 +165,12 @@ void update(Space space, Warp& w, const Instruction& i, const u64* addresses) {
       if (F{}(old, b, c) != old) ++w.worker->changes;
       const u32 d = i.elements[i.count + e];
       if (d != kNoSlot) slot<T>(w, d)[lane] = old;
+      if (space == Space::global) {
+        // A compare that fails writes nothing.
+        const bool writes = !std::is_same_v<F, Compare> || old == b;
+        synchronise(w, i, AccessKind::atomic, lane, addresses[lane] + u64(e) * sizeof(T),
+                    d != kNoSlot, writes);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "virtual_gpu/causality.h"
 #include "virtual_gpu/form.h"
 #include "virtual_gpu/slots.h"
 #include "virtual_gpu/warp_operations.h"
@@ -507,15 +508,33 @@ Space take_space(Form& form) {
   return Space::generic;
 }
 
-// Semantics and scope; true when they order.
-bool take_order(Form& form) {
-  bool orders = false;
-  for (const char* word : {"volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"}) {
-    orders = form.take(word) || orders;
-  }
+struct Order {
+  bool orders = false;  // any of the words below
+  bool strong = false;  // and for all blocks of the device
+  bool acquires = false;
+  bool releases = false;
+};
+
+// Semantics and scope. Without a scope an atomic is for all blocks, volatile for the whole system.
+Order take_order(Form& form, bool atomic) {
+  Order order;
+  const bool everywhere = form.take("volatile") || form.take("mmio");
+  const bool relaxed = form.take("relaxed");
+  const bool both = form.take("acq_rel");
+  order.acquires = form.take("acquire") || both;
+  order.releases = form.take("release") || both;
+  order.orders = everywhere || relaxed || order.acquires || order.releases || atomic;
   form.take("weak");
-  for (const char* scope : {"cta", "cluster", "gpu", "sys"}) form.take(scope);
-  return orders;
+  const bool narrow = form.take("cta") || form.take("cluster");
+  for (const char* scope : {"gpu", "sys"}) form.take(scope);
+  order.strong = order.orders && !narrow;
+  return order;
+}
+
+void apply(const Order& order, Instruction& i) {
+  i.strong = order.strong;
+  i.acquires = order.strong && order.acquires;
+  i.releases = order.strong && order.releases;
 }
 
 // Hints of the caches; true when an operand with a policy follows.
@@ -533,7 +552,8 @@ bool FunctionDecoder::memory(Form& form) {
   const bool store = form.is("st");
   if (!store && !form.is("ld") && !form.is("ldu")) return false;
   Instruction i;
-  i.orders = take_order(form);
+  const Order order = take_order(form, false);
+  apply(order, i);
   Space space = take_space(form);
   i.read_only = form.take("nc") || form.is("ldu");
   const bool policy = take_hints(form);
@@ -577,8 +597,9 @@ bool FunctionDecoder::memory(Form& form) {
   if (space == Space::shared || space == Space::generic) {
     p.shared_granule = std::min(p.shared_granule, s.count);
   }
+  if (space != Space::shared) p.global_granule = std::min(p.global_granule, s.count);
   if (i.read_only) p.has_read_only = true;
-  if (i.orders && (space == Space::global || space == Space::generic)) p.communicates = true;
+  if (order.orders && (space == Space::global || space == Space::generic)) p.communicates = true;
   std::string group = group_of(statement_->opcode);
   if (space == Space::shared && group.starts_with("generic")) group.replace(0, 7, "shared");
   emit(i, std::move(group));
@@ -589,8 +610,7 @@ bool FunctionDecoder::atomics(Form& form) {
   const bool returns = form.is("atom");
   if (!returns && !form.is("red")) return false;
   Instruction i;
-  take_order(form);
-  i.orders = true;
+  apply(take_order(form, true), i);
   Space space = take_space(form);
   const bool policy = take_hints(form);
   const std::size_t first = returns ? 1 : 0;
@@ -632,6 +652,7 @@ bool FunctionDecoder::atomics(Form& form) {
   Program& p = builder_.program();
   if (space != Space::shared && (returns || !s.commutes)) p.communicates = true;
   if (space != Space::global) p.shared_granule = std::min(p.shared_granule, s.bytes);
+  if (space != Space::shared) p.global_granule = std::min(p.global_granule, s.bytes);
   emit(i);
   return true;
 }
@@ -802,17 +823,21 @@ bool FunctionDecoder::misc(Form& form) {
     return true;
   }
   if (form.is("membar") || form.is("fence")) {
-    bool wide = false;
-    for (const char* word : {"gl", "sys", "gpu", "cluster"}) wide = form.take(word) || wide;
+    const bool device = form.take("gl") || form.take("gpu") || form.take("sys");
+    const bool wide = form.take("cluster") || device;
     form.take("cta");
-    for (const char* word : {"sc", "acq_rel", "acquire", "release"}) form.take(word);
-    form.take("proxy");
+    const bool sequential = form.take("sc") || form.is("membar");
+    for (const char* word : {"acq_rel", "acquire", "release"}) form.take(word);
+    const bool proxy = form.take("proxy");
     form.take("alias");
     form.take("async");
     all_taken(form);
     operand_count(0, 0);
     if (wide) builder_.program().communicates = true;
-    i.handler = &nothing;
+    i.handler = &run_fence;
+    if (device && !proxy) {
+      i.mode = std::uint8_t(sequential ? FenceKind::sequential : FenceKind::acquire_release);
+    }
     emit(i);
     return true;
   }

@@ -11,8 +11,8 @@ namespace grkan::vgpu {
 namespace {
 
 constexpr std::array<std::string_view, kChecks> kNames = {
-    "out_of_bounds", "misaligned",        "uninitialised", "read_only",
-    "shared_race",   "divergent_barrier", "bad_shuffle",   "deadlock"};
+    "out_of_bounds", "misaligned",        "uninitialised", "read_only", "shared_race",
+    "global_race",   "divergent_barrier", "bad_shuffle",   "deadlock"};
 
 }  // namespace
 

@@ -13,11 +13,12 @@ enum class Check : std::uint8_t {
   uninitialised,      // a read of global or shared bytes that nothing wrote
   read_only,          // an .nc load of bytes that the same launch writes
   shared_race,        // two threads of a block, one writes, no barrier between
+  global_race,        // two blocks, one writes, nothing orders them
   divergent_barrier,  // a barrier that a part of a warp reaches
   bad_shuffle,        // a shuffle or vote that names lanes that don't take part
   deadlock,           // no thread can go on
 };
-inline constexpr int kChecks = 8;
+inline constexpr int kChecks = 9;
 std::string_view to_string(Check check);   // "out_of_bounds"
 Check parse_check(std::string_view text);  // throws invalid_argument naming all
 

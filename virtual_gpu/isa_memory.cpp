@@ -5,14 +5,17 @@
 namespace grkan::vgpu::GRKAN_VGPU_ISA {
 namespace {
 
+// Blocks on several host threads may race where the program does: that is its own, and reported.
+#define GRKAN_GUEST_ACCESS gnu::no_sanitize("thread")
+
 template <class T>
-[[gnu::always_inline]] inline T read(const std::byte* at) {
+[[gnu::always_inline, GRKAN_GUEST_ACCESS]] inline T read(const std::byte* at) {
   T value;
   __builtin_memcpy(&value, at, sizeof(T));
   return value;
 }
 template <class T>
-[[gnu::always_inline]] inline void write(std::byte* at, T value) {
+[[gnu::always_inline, GRKAN_GUEST_ACCESS]] inline void write(std::byte* at, T value) {
   __builtin_memcpy(at, &value, sizeof(T));
 }
 
@@ -36,11 +39,12 @@ bool contiguous(const u64* addresses, u64 stride) {
 }
 
 template <class T, class R>
-void load_from(Space space, Warp& w, const Instruction& i, const u64* addresses) {
+[[GRKAN_GUEST_ACCESS]] void load_from(Space space, Warp& w, const Instruction& i,
+                                      const u64* addresses) {
   constexpr std::ptrdiff_t kSize = sizeof(T);
   const std::ptrdiff_t bytes = kSize * i.count;
   if (space == Space::global && w.mask == kAllLanes && contiguous(addresses, u64(bytes))) {
-    if (const std::byte* from = resolve_contiguous(w, i, addresses[0], int(bytes), false)) {
+    if (const std::byte* from = resolve_contiguous(w, i, addresses, int(bytes), false).data) {
       for (int e = 0; e < i.count; ++e) {
         if (i.elements[e] == kNoSlot) continue;
         R* d = slot<R>(w, i.elements[e]);
@@ -76,15 +80,21 @@ void load_from(Space space, Warp& w, const Instruction& i, const u64* addresses)
 }
 
 template <class T, class R>
-void store_to(Space space, Warp& w, const Instruction& i, const u64* addresses) {
+[[GRKAN_GUEST_ACCESS]] void store_to(Space space, Warp& w, const Instruction& i,
+                                     const u64* addresses) {
   constexpr std::ptrdiff_t kSize = sizeof(T);
   const std::ptrdiff_t bytes = kSize * i.count;
   if (space == Space::global && w.mask == kAllLanes && contiguous(addresses, u64(bytes))) {
-    if (std::byte* to = resolve_contiguous(w, i, addresses[0], int(bytes), true)) {
-      for (int e = 0; e < i.count; ++e) {
-        const R* a = slot<R>(w, i.elements[e]);
-        std::byte* at = to + e * kSize;
-        for (int lane = 0; lane < kLanes; ++lane) write<T>(at + lane * bytes, T(a[lane]));
+    const Contiguous to = resolve_contiguous(w, i, addresses, int(bytes), true);
+    if (to.data != nullptr) {
+      std::byte* const places[] = {to.data, to.copy};
+      for (std::byte* begin : places) {
+        if (begin == nullptr) continue;
+        for (int e = 0; e < i.count; ++e) {
+          const R* a = slot<R>(w, i.elements[e]);
+          std::byte* at = begin + e * kSize;
+          for (int lane = 0; lane < kLanes; ++lane) write<T>(at + lane * bytes, T(a[lane]));
+        }
       }
       return;
     }

@@ -10,6 +10,8 @@
 #include <random>
 #include <thread>
 
+#include "core/error.h"
+#include "virtual_gpu/global_races.h"
 #include "virtual_gpu/launch_shadow.h"
 #include "virtual_gpu/scheduler.h"
 
@@ -156,12 +158,10 @@ void find_read_only(Worker& merged, LaunchShadow& shadow) {
   for (const auto& [index, range] : merged.nc_ranges) {
     const std::uint64_t address = shadow.first_conflict(range.first, range.last);
     if (address == 0) continue;
-    const Allocation* allocation = merged.memory->find(address);
     PendingFinding& finding = merged.findings[{index, Check::read_only}];
     finding.times = 1;
-    finding.detail =
-        fmt::format("an .nc load reads what the same launch writes: {:#x}, offset {} of {}",
-                    address, address - allocation->address, allocation->describe());
+    finding.detail = fmt::format("an .nc load reads what the same launch writes: {:#x}, {}",
+                                 address, merged.memory->place_of(address));
   }
 }
 
@@ -190,6 +190,12 @@ void merge(Worker& into, const Worker& from) {
 
 }  // namespace
 
+std::string Worker::name_of(std::uint32_t thread, std::uint64_t linear) const {
+  return fmt::format("thread ({}, {}, {}) of block ({}, {}, {})", thread % block.x,
+                     thread / block.x % block.y, thread / block.x / block.y, linear % grid.x,
+                     linear / grid.x % grid.y, linear / grid.x / grid.y);
+}
+
 void Worker::report(Check check, const Warp& warp, const Instruction& instruction, int lane,
                     const std::function<std::string()>& what) {
   if (!checks.test(std::size_t(check))) return;
@@ -200,9 +206,21 @@ void Worker::report(Check check, const Warp& warp, const Instruction& instructio
   if (!added && finding.block <= b.linear) return;
   finding.block = b.linear;
   const auto thread = std::uint32_t(warp.number * kLanes + lane);
-  finding.detail = fmt::format("thread ({}, {}, {}) of block ({}, {}, {}) {}", thread % block.x,
-                               thread / block.x % block.y, thread / block.x / block.y, b.index.x,
-                               b.index.y, b.index.z, what());
+  finding.detail = name_of(thread, b.linear) + " " + what();
+}
+
+// The check of races between the launch's blocks.
+std::unique_ptr<GlobalRaces> make_races(const Program& program, std::uint64_t blocks,
+                                        const Causality& causality) {
+  if (program.code.size() > Accessor::kMostInstructions || blocks >= RaceLine::kSeveral) {
+    fail(
+        Status::unsupported,
+        "the check global_race serves {} instructions and {} blocks; the kernel has {}, the launch "
+        "{}: switch it off",
+        Accessor::kMostInstructions, RaceLine::kSeveral - 1, program.code.size(), blocks);
+  }
+  return program.communicates ? make_ordered_races(program, causality)
+                              : make_unordered_races(program);
 }
 
 LaunchResult launch(const ModuleKernel& kernel, Dim3 grid, Dim3 block, std::size_t dynamic_shared,
@@ -226,6 +244,13 @@ LaunchResult launch(const ModuleKernel& kernel, Dim3 grid, Dim3 block, std::size
   model.check_shared_race = has(options, Check::shared_race);
   model.check_read_only = has(options, Check::read_only) && program.has_read_only;
   if (model.check_read_only) model.shadow = &shadow;
+  Causality causality;
+  std::unique_ptr<GlobalRaces> races;
+  if (has(options, Check::global_race) && grid.count() > 1) {
+    races = make_races(program, grid.count(), causality);
+    model.races = races.get();
+    if (program.communicates) model.causality = &causality;
+  }
   model.seed = options.seed;
   model.approximation_ulps = options.approximation_ulps;
   std::iota(model.lane_order.begin(), model.lane_order.end(), std::uint8_t{0});
@@ -272,6 +297,7 @@ LaunchResult launch(const ModuleKernel& kernel, Dim3 grid, Dim3 block, std::size
     merge(model, worker);
   }
   if (model.check_read_only) find_read_only(model, shadow);
+  if (races != nullptr) races->finish(model);
   result.counts.atomic_addresses = model.atomic_addresses.size();
   for (const auto& [address, times] : model.atomic_addresses) {
     result.counts.most_atomics = std::max(result.counts.most_atomics, times);

@@ -2,29 +2,14 @@
 
 #include <algorithm>
 
-#include "core/error.h"
 #include "virtual_gpu/bits.h"
 
 namespace grkan::vgpu {
 
 LaunchShadow::Maps LaunchShadow::of(const Allocation& allocation) {
   const std::lock_guard lock(mutex_);
-  Entry& entry = entries_[allocation.address];
-  if (entry.read == nullptr) {
-    // calloc gives large blocks as pages that cost nothing until touched.
-    const std::size_t words = allocation.size / 64 + 2;
-    const auto make = [&] {
-      auto* bits = static_cast<std::uint64_t*>(std::calloc(words, sizeof(std::uint64_t)));
-      if (bits == nullptr) {
-        fail(Status::out_of_memory, "no memory for the checks of {}", allocation.describe());
-      }
-      return bits;
-    };
-    entry.size = allocation.size;
-    entry.read.reset(make());
-    entry.written.reset(make());
-  }
-  return {entry.read.get(), entry.written.get()};
+  const Entry& entry = entries_.try_emplace(allocation.address, allocation.size).first->second;
+  return {entry.read.data(), entry.written.data()};
 }
 
 std::uint64_t LaunchShadow::first_conflict(std::uint64_t first, std::uint64_t last) {

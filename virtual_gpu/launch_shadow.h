@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <mutex>
 
 #include "virtual_gpu/memory.h"
+#include "virtual_gpu/pages.h"
 
 namespace grkan::vgpu {
 
@@ -23,13 +22,12 @@ class LaunchShadow {
   std::uint64_t first_conflict(std::uint64_t first, std::uint64_t last);
 
  private:
-  struct Free {
-    void operator()(std::uint64_t* words) const { std::free(words); }
-  };
   struct Entry {
-    std::size_t size = 0;
-    std::unique_ptr<std::uint64_t[], Free> read;
-    std::unique_ptr<std::uint64_t[], Free> written;
+    explicit Entry(std::size_t bytes)
+        : size(bytes), read(bytes / 64 + 2), written(bytes / 64 + 2) {}
+    std::size_t size;
+    Pages<std::uint64_t> read;
+    Pages<std::uint64_t> written;
   };
   std::mutex mutex_;
   std::map<std::uint64_t, Entry> entries_;  // by address

@@ -1,11 +1,12 @@
 #include "virtual_gpu/memory.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+
+#include "virtual_gpu/pages.h"
 
 namespace grkan::vgpu {
 namespace {
@@ -20,17 +21,10 @@ std::size_t rounded_up(std::size_t size, std::size_t to) { return (size + to - 1
 // Whole words for every byte, and one more so that 64 bits can be read at any bit.
 std::size_t written_bytes(std::size_t size) { return (size / kWord + 2) * sizeof(std::uint64_t); }
 
-// Zeroed pages that cost nothing until touched; null where the host has no room.
-void* map(std::size_t bytes) {
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return data == MAP_FAILED ? nullptr : data;
-}
-
 void release(Allocation& allocation) {
   if (allocation.data == nullptr) return;
-  munmap(allocation.data, allocation.size);
-  munmap(allocation.written, written_bytes(allocation.size));
+  unmap_pages(allocation.data, allocation.size);
+  unmap_pages(allocation.written, written_bytes(allocation.size));
   allocation.data = nullptr;
   allocation.written = nullptr;
 }
@@ -101,11 +95,11 @@ std::uint64_t Memory::allocate(std::size_t size) {
   const std::unique_lock lock(mutex_);
   if (size == 0 || size > capacity_ - used_) return 0;
   auto allocation = std::make_unique<Allocation>();
-  allocation->data = static_cast<std::byte*>(map(size));
+  allocation->data = static_cast<std::byte*>(map_pages(size));
   if (allocation->data == nullptr) return 0;
-  allocation->written = static_cast<std::uint64_t*>(map(written_bytes(size)));
+  allocation->written = static_cast<std::uint64_t*>(map_pages(written_bytes(size)));
   if (allocation->written == nullptr) {
-    munmap(allocation->data, size);
+    unmap_pages(allocation->data, size);
     return 0;
   }
   allocation->address = next_;
@@ -152,6 +146,11 @@ const Allocation* Memory::find(std::uint64_t address) const {
     nearest = after->second.get();
   }
   return nearest;
+}
+
+std::string Memory::place_of(std::uint64_t address) const {
+  const Allocation* allocation = find(address);
+  return fmt::format("offset {} of {}", address - allocation->address, allocation->describe());
 }
 
 Allocation* Memory::live(std::uint64_t address, std::size_t size) const {

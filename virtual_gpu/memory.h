@@ -47,6 +47,9 @@ class Memory {
   // it points to may go with a later free: a caller that keeps it holds off frees.
   [[nodiscard]] const Allocation* find(std::uint64_t address) const;
 
+  // "offset 8 of allocation 3 (...)", for an address that an allocation holds.
+  [[nodiscard]] std::string place_of(std::uint64_t address) const;
+
   // Copies and sets whole ranges within one live allocation; false, and nothing done, otherwise.
   bool write(std::uint64_t to, const void* from, std::size_t size);
   bool read(void* to, std::uint64_t from, std::size_t size) const;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "virtual_gpu/bits.h"
+#include "virtual_gpu/global_races.h"
 #include "virtual_gpu/launch_shadow.h"
 
 namespace grkan::vgpu {
@@ -14,17 +15,6 @@ namespace {
 
 constexpr std::size_t kSector = 32;
 alignas(64) constinit std::byte zeros[64] = {};
-
-const char* verb(AccessKind kind) {
-  switch (kind) {
-    case AccessKind::load:
-      return "reads";
-    case AccessKind::store:
-      return "writes";
-    default:
-      return "updates";
-  }
-}
 
 template <class F>
 void each_lane_of(std::uint32_t mask, F f) {
@@ -62,16 +52,38 @@ bool inside(const Window& window, std::uint64_t address, std::size_t bytes) {
 bool open_window(Worker& worker, Window& window, std::uint64_t address, std::size_t bytes) {
   const Allocation* allocation = worker.memory->find(address);
   if (allocation == nullptr || allocation->freed || address < allocation->address) return false;
-  Window found{allocation->address, allocation->size, allocation->data,
-               allocation->written, nullptr,          nullptr};
+  Window found{.address = allocation->address,
+               .size = allocation->size,
+               .data = allocation->data,
+               .written = allocation->written};
   if (!inside(found, address, bytes)) return false;
   if (worker.shadow != nullptr) {
     const LaunchShadow::Maps maps = worker.shadow->of(*allocation);
     found.launch_read = maps.read;
     found.launch_written = maps.written;
   }
+  if (worker.races != nullptr) found.races = &worker.races->of(*allocation);
   window = found;
   return true;
+}
+
+// What an access looks at lies apart: the waits for memory go side by side.
+void prefetch(const Window& window, std::size_t offset, std::size_t bytes) {
+  constexpr std::size_t kCacheLine = 64;
+  __builtin_prefetch(window.written + offset / 64);
+  if (window.launch_read != nullptr) {
+    __builtin_prefetch(window.launch_read + offset / 64);
+    __builtin_prefetch(window.launch_written + offset / 64);
+  }
+  if (window.races != nullptr) {
+    const std::size_t line = std::size_t{RaceLine::kGranules} << window.races->granule_shift;
+    for (std::size_t at = offset; at < offset + bytes; at += line) {
+      __builtin_prefetch(&window.races->lines[at / line], 1);
+    }
+  }
+  for (std::size_t at = 0; at < bytes; at += kCacheLine) {
+    __builtin_prefetch(window.data + offset + at);
+  }
 }
 
 void note_nc_load(Worker& worker, const Instruction& i, const Window& window, std::uint64_t address,
@@ -125,11 +137,82 @@ void count_atomics(Worker& worker, const Access& access, std::uint32_t mask) {
 
 void report_uninitialised(Warp& w, const Instruction& i, const Access& access, int lane) {
   w.worker->report(Check::uninitialised, w, i, lane, [&] {
-    const Allocation* a = w.worker->memory->find(access.addresses[lane]);
-    return fmt::format("{} {} bytes at {:#x} that nothing wrote, offset {} of {}",
-                       verb(access.kind), access.bytes, access.addresses[lane],
-                       access.addresses[lane] - a->address, a->describe());
+    return fmt::format("{} {} bytes at {:#x} that nothing wrote, {}", verb(access.kind),
+                       access.bytes, access.addresses[lane],
+                       w.worker->memory->place_of(access.addresses[lane]));
   });
+}
+
+std::uint32_t lanes_from(int lane, int lanes) {
+  return std::uint32_t(((std::uint64_t{1} << lanes) - 1) << lane);
+}
+
+// How many lanes of the mask from `lane` on have addresses side by side.
+int side_by_side(const Access& access, std::uint32_t mask, int lane) {
+  int end = lane + 1;
+  while (end < kLanes && (mask >> end & 1U) != 0 &&
+         access.addresses[end] == access.addresses[end - 1] + std::uint64_t(access.bytes)) {
+    ++end;
+  }
+  return end - lane;
+}
+
+// Lanes side by side: all at once, else line by line, else one by one.
+void note_races(Warp& w, const Instruction& i, const Access& access, const Window& window, int lane,
+                int lanes) {
+  GlobalRaces& races = *w.worker->races;
+  RaceMap& map = *window.races;
+  const auto bytes = std::size_t(access.bytes);
+  const bool store = access.kind == AccessKind::store;
+  const auto noted = [&](int first, int count) {
+    const std::size_t offset = access.addresses[first] - window.address;
+    const std::byte* written = store ? access.values + std::size_t(first) * bytes : nullptr;
+    return races.note_all(map, w, i, {first, count}, offset, bytes, store, written).done;
+  };
+  const std::size_t begin = access.addresses[lane] - window.address;
+  const bool whole = !i.strong && access.kind != AccessKind::atomic && begin % bytes == 0;
+  if (whole && noted(lane, lanes)) return;
+  const std::size_t line = std::size_t{RaceLine::kGranules} << map.granule_shift;
+  for (const int end = lane + lanes; lane < end;) {
+    std::size_t offset = access.addresses[lane] - window.address;
+    const int rest = std::min(end - lane, int((line - offset % line + bytes - 1) / bytes));
+    const bool done = whole && noted(lane, rest);
+    for (const int stop = lane + rest; lane < stop; ++lane, offset += bytes) {
+      if (!done) races.note(map, w, i, access, lane, offset, window.data + offset);
+    }
+  }
+}
+
+// Checks and notes lanes side by side in one allocation; the first that reads what nothing wrote,
+// or -1.
+int touch_global(Warp& w, const Instruction& i, const Access& access, const Window& window,
+                 int lane, int lanes) {
+  Worker& worker = *w.worker;
+  const auto bytes = std::size_t(access.bytes);
+  const std::size_t all = bytes * std::size_t(lanes);
+  const std::size_t offset = access.addresses[lane] - window.address;
+  int unwritten = -1;
+  if (access.kind != AccessKind::store && worker.check_uninitialised &&
+      !all_set(window.written, offset, all)) {
+    unwritten = lane;
+    while (all_set(window.written, access.addresses[unwritten] - window.address, bytes)) {
+      ++unwritten;
+    }
+  }
+  if (access.kind != AccessKind::load) {
+    set_all(window.written, offset, all);
+    if (window.launch_written != nullptr) set_all(window.launch_written, offset, all);
+  } else if (i.read_only && window.launch_read != nullptr) {
+    note_nc_load(worker, i, window, access.addresses[lane], all);
+  }
+  if (window.races != nullptr) note_races(w, i, access, window, lane, lanes);
+  if (i.strong && access.kind != AccessKind::atomic) {
+    const bool load = access.kind == AccessKind::load;
+    for (int n = lane; n < lane + lanes; ++n) {
+      synchronise(w, i, access.kind, n, access.addresses[n], load, !load);
+    }
+  }
+  return unwritten;
 }
 
 void resolve_global(Warp& w, const Instruction& i, const Access& access, std::byte** pointers) {
@@ -146,26 +229,26 @@ void resolve_global(Warp& w, const Instruction& i, const Access& access, std::by
   }
   std::uint32_t lost = 0;
   int unwritten = -1;
-  each_lane_of(w.mask, [&](int lane) {
+  for (std::uint32_t left = w.mask; left != 0;) {
+    const int lane = std::countr_zero(left);
+    int lanes = side_by_side(access, left, lane);
     const std::uint64_t address = access.addresses[lane];
-    if (!inside(window, address, bytes) && !open_window(worker, window, address, bytes)) {
+    const auto all = [&] { return bytes * std::size_t(lanes); };
+    if (!inside(window, address, all()) && !open_window(worker, window, address, all())) lanes = 1;
+    left &= ~lanes_from(lane, lanes);
+    if (lanes == 1 && !inside(window, address, bytes) &&
+        !open_window(worker, window, address, bytes)) {
       pointers[lane] = nowhere(worker, access.kind);
       lost |= 1U << lane;
-      return;
+      continue;
     }
-    const std::size_t offset = address - window.address;
-    pointers[lane] = window.data + offset;
-    if (access.kind != AccessKind::store && worker.check_uninitialised && unwritten < 0 &&
-        !all_set(window.written, offset, bytes)) {
-      unwritten = lane;
+    for (int n = 0; n < lanes; ++n) {
+      pointers[lane + n] = window.data + (address - window.address) + std::size_t(n) * bytes;
     }
-    if (access.kind != AccessKind::load) {
-      set_all(window.written, offset, bytes);
-      if (window.launch_written != nullptr) set_all(window.launch_written, offset, bytes);
-    } else if (i.read_only && window.launch_read != nullptr) {
-      note_nc_load(worker, i, window, address, bytes);
-    }
-  });
+    prefetch(window, address - window.address, all());
+    const int missing = touch_global(w, i, access, window, lane, lanes);
+    if (unwritten < 0) unwritten = missing;
+  }
   if (unwritten >= 0) report_uninitialised(w, i, access, unwritten);
   if (lost == 0) return;
   const int lane = std::countr_zero(lost);
@@ -437,6 +520,17 @@ void resolve_parameter(Warp& w, const Instruction& i, const Access& access, std:
 
 }  // namespace
 
+const char* verb(AccessKind kind) {
+  switch (kind) {
+    case AccessKind::load:
+      return "reads";
+    case AccessKind::store:
+      return "writes";
+    default:
+      return "updates";
+  }
+}
+
 void resolve(Space space, Warp& warp, const Instruction& instruction, const Access& access,
              std::byte** pointers) {
   if (access.kind == AccessKind::store) ++warp.worker->changes;
@@ -456,29 +550,55 @@ void resolve(Space space, Warp& warp, const Instruction& instruction, const Acce
   }
 }
 
-std::byte* resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
-                              int bytes, bool store) {
+Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction,
+                              const std::uint64_t* addresses, int bytes, bool store) {
+  const std::uint64_t address = addresses[0];
   Worker& worker = *warp.worker;
   Window& window = worker.windows[instruction.index];
   const auto all = std::size_t(bytes) * kLanes;
-  if ((address & std::uint64_t(bytes - 1)) != 0) return nullptr;
-  if (!inside(window, address, all) && !open_window(worker, window, address, all)) return nullptr;
+  if ((address & std::uint64_t(bytes - 1)) != 0) return {};
+  if (!inside(window, address, all) && !open_window(worker, window, address, all)) return {};
   const std::size_t offset = address - window.address;
+  prefetch(window, offset, all);
+  if (!store && worker.check_uninitialised && !all_set(window.written, offset, all)) return {};
+  Contiguous found{.data = window.data + offset};
+  if (window.races != nullptr) {
+    if (instruction.strong) return {};
+    const auto [done, copy] = worker.races->note_all(*window.races, warp, instruction, {0, kLanes},
+                                                     offset, std::size_t(bytes), store, nullptr);
+    if (!done && store) return {};
+    if (!done) {
+      note_races(warp, instruction, {addresses, bytes, AccessKind::load, nullptr}, window, 0,
+                 kLanes);
+    }
+    found.copy = copy;
+  }
   if (store) {
     set_all(window.written, offset, all);
     if (window.launch_written != nullptr) set_all(window.launch_written, offset, all);
     ++worker.changes;
-  } else {
-    if (worker.check_uninitialised && !all_set(window.written, offset, all)) return nullptr;
-    if (instruction.read_only && window.launch_read != nullptr) {
-      note_nc_load(worker, instruction, window, address, all);
-    }
+  } else if (instruction.read_only && window.launch_read != nullptr) {
+    note_nc_load(worker, instruction, window, address, all);
   }
   Counts::Access& count = store ? worker.counts.stores : worker.counts.loads;
   count.requests += 1;
   count.bytes += all;
   count.sectors += (address + all - 1) / kSector - address / kSector + 1;
-  return window.data + offset;
+  return found;
+}
+
+void synchronise(Warp& warp, const Instruction& instruction, AccessKind kind, int lane,
+                 std::uint64_t address, bool reads, bool writes) {
+  Causality* causality = warp.worker->causality;
+  if (causality == nullptr || !instruction.strong) return;
+  BlockClock& clock = warp.block->clock;
+  const auto thread = std::uint32_t(warp.number * kLanes + lane);
+  if (reads) causality->read(clock, thread, address);
+  if (writes && instruction.releases) causality->release(clock, thread);
+  if (writes) causality->write(clock, thread, address, kind == AccessKind::atomic);
+  if (reads && instruction.acquires) {
+    causality->acquire(clock, thread, FenceKind::acquire_release);
+  }
 }
 
 Space space_of(std::uint64_t address) {

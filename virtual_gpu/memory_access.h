@@ -8,6 +8,7 @@
 namespace grkan::vgpu {
 
 enum class AccessKind : std::uint8_t { load, store, atomic };
+const char* verb(AccessKind kind);  // "reads"
 
 struct Access {
   const std::uint64_t* addresses = nullptr;  // of each lane, without the window of its space
@@ -24,9 +25,18 @@ void resolve(Space space, Warp& warp, const Instruction& instruction, const Acce
              std::byte** pointers);
 
 // The fast path for 32 neighbouring lanes in global memory: one pointer for all, or null when the
-// access needs resolve().
-std::byte* resolve_contiguous(Warp& warp, const Instruction& instruction, std::uint64_t address,
-                              int bytes, bool store);
+// access needs resolve(). A store writes the same at `copy`, unless it is null.
+struct Contiguous {
+  std::byte* data = nullptr;
+  std::byte* copy = nullptr;
+};
+Contiguous resolve_contiguous(Warp& warp, const Instruction& instruction,
+                              const std::uint64_t* addresses, int bytes, bool store);
+
+// What a strong access of a lane learns from other blocks, where it reads, and tells them, where it
+// writes. Nothing for a weak one.
+void synchronise(Warp& warp, const Instruction& instruction, AccessKind kind, int lane,
+                 std::uint64_t address, bool reads, bool writes);
 
 // The space of a generic address, and what to take off it.
 Space space_of(std::uint64_t address);

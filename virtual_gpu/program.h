@@ -59,7 +59,9 @@ struct Instruction {
   std::uint8_t count = 1;    // elements
   std::uint8_t mode = 0;     // of the handler
   bool read_only = false;    // an .nc load
-  bool orders = false;       // volatile, relaxed, acquire or release
+  bool strong = false;       // volatile, an atomic ...: in order with those of all blocks
+  bool acquires = false;     // a strong read with .acquire
+  bool releases = false;     // a strong write with .release
 };
 
 // What a finding and the counts say of an instruction.
@@ -121,6 +123,7 @@ struct Program {
   std::size_t local_bytes = 0;       // of a thread
   std::size_t static_shared = 0;     // with dynamic shared memory right behind
   int shared_granule = 4;            // bytes of the narrowest shared access: 1, 2 or 4
+  int global_granule = 4;            // likewise of global memory
   bool has_read_only = false;        // .nc loads
   // Blocks may tell one another something: the order in which they run matters.
   bool communicates = false;

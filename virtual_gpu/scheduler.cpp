@@ -68,6 +68,7 @@ void release_barriers(Worker& worker, Block& block) {
     }
     barrier = Barrier{};
     ++block.epoch;
+    if (worker.causality != nullptr) worker.causality->barrier(block.clock);
     ++worker.changes;
   }
 }
@@ -525,6 +526,7 @@ void start_block(Worker& worker, Block& block, std::uint64_t linear) {
     block.epoch = 0;
   }
   block.first_epoch = ++block.epoch;
+  block.clock.start(linear, worker.causality == nullptr ? 0 : block.threads);
   std::fill(block.shared.begin(), block.shared.end(), std::byte{0});
   std::fill(block.local.begin(), block.local.end(), std::byte{0});
   for (Warp& w : block.warps) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "virtual_gpu/causality.h"
 #include "virtual_gpu/launch.h"
 #include "virtual_gpu/program.h"
 
@@ -18,7 +19,9 @@ namespace grkan::vgpu {
 
 struct Block;
 struct Worker;
+class GlobalRaces;
 class LaunchShadow;
+struct RaceMap;
 
 struct Warp {
   std::byte* registers = nullptr;
@@ -80,6 +83,7 @@ struct Block {
   std::uint32_t threads = 0;
   std::uint32_t exited = 0;
   bool done = false;
+  BlockClock clock;  // among the blocks
 };
 
 // A finding under way. The block that reports is the one that runs first by number, so that the
@@ -98,6 +102,7 @@ struct Window {
   std::uint64_t* written = nullptr;
   std::uint64_t* launch_read = nullptr;     // by .nc loads of this launch
   std::uint64_t* launch_written = nullptr;  // by this launch
+  RaceMap* races = nullptr;
 };
 
 struct Worker {
@@ -105,6 +110,8 @@ struct Worker {
   const Program* program = nullptr;
   Memory* memory = nullptr;
   LaunchShadow* shadow = nullptr;
+  GlobalRaces* races = nullptr;    // null: not checked
+  Causality* causality = nullptr;  // null: not checked, or nothing orders blocks
   const std::byte* parameters = nullptr;
   std::size_t parameter_bytes = 0;
   std::size_t shared_bytes = 0;
@@ -137,7 +144,9 @@ struct Worker {
   std::string trap;                     // the first
   std::uint64_t trap_block = 0;
 
-  // "thread (3, 0, 0) of block (0, 1, 0) " + what(). Nothing where the check is switched off.
+  // "thread (3, 0, 0) of block (0, 1, 0)"
+  [[nodiscard]] std::string name_of(std::uint32_t thread, std::uint64_t block) const;
+  // name_of() + " " + what(). Nothing where the check is switched off.
   void report(Check check, const Warp& warp, const Instruction& instruction, int lane,
               const std::function<std::string()>& what);
 };

@@ -268,6 +268,12 @@ void run_guarded(Warp& w, const Instruction& i) {
   w.mask |= all & ~on;
 }
 
+void run_fence(Warp& w, const Instruction& i) {
+  if (w.worker->causality == nullptr || FenceKind(i.mode) == FenceKind::none) return;
+  w.worker->causality->fence(w.block->clock, std::uint32_t(w.number * kLanes), w.mask,
+                             FenceKind(i.mode));
+}
+
 void read_active_mask(Warp& w, const Instruction& i) {
   each_active(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = w.mask; });
 }

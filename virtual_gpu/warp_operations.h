@@ -28,6 +28,8 @@ AtomicSelection select_atomic(Form& form, Space space);
 
 // Handler of a plain instruction that has a guard: runs `unguarded` for the lanes it is true for.
 void run_guarded(Warp& warp, const Instruction& instruction);
+// membar and fence: mode is the FenceKind.
+void run_fence(Warp& warp, const Instruction& instruction);
 void read_active_mask(Warp& warp, const Instruction& instruction);
 void read_clock32(Warp& warp, const Instruction& instruction);
 void read_clock64(Warp& warp, const Instruction& instruction);
