@@ -337,7 +337,31 @@ TEST(SeededDefect, WorkspaceFreedTooEarly) {
   }
 }
 
-// Sums of a warp, which the generated kernels have not.
+// The last block reads what the others wrote: a fence on each side, or nothing orders the two.
+TEST(SeededDefect, NoFenceInTheLastBlockSum) {
+  SKIP_WITHOUT_NVRTC();
+  const Task task = parse_task(kBackward);
+  CudaSchedule schedule = schedule_of(task);
+  schedule.sums = CudaSchedule::last_block;
+  const CudaSource source = cuda_source(task, schedule, kTarget);
+  Sample sample(task, {.rows = kRows});
+  const auto run = [&](const std::string& text) {
+    sample.reset();
+    vgpu::Memory memory(kMemoryBytes);
+    vgpu::VirtualSample device(sample, memory);
+    const vgpu::Module module(compile(text), memory);
+    return findings_of(device.run(module, schedule, kMultiprocessors, {}));
+  };
+  EXPECT_EQ(describe(run(source.text)), "") << "the undamaged kernel";
+  const Expected race = {Check::global_race, "ld.global", "nothing orders them"};
+  expect_found(run(replace_once(source.text, "  __threadfence();\n  __syncthreads();\n",
+                                "  __syncthreads();\n")),
+               source.symbol, race);
+  expect_found(run(replace_once(source.text, "  if (last) __threadfence();\n", "")), source.symbol,
+               race);
+}
+
+// Sums of a warp, whose absent lanes the generated kernels never name.
 constexpr const char* kWarpSum = R"(
 extern "C" __global__ void warp_sum(const float* x, float* total, unsigned n) {
   float sum = 0;
