@@ -14,9 +14,10 @@ inline constexpr int kProgrammaticArchitecture = 90;
 inline constexpr int kPackedArchitecture = 100;      // f32x2
 inline constexpr int kWideAccessArchitecture = 100;  // 32 bytes at once
 
-// Shared memory of a block: a double for each thread and sum.
+// Shared memory of a block: a double for each thread and sum; last_block also a word.
 inline std::int64_t cuda_shared_bytes(const Task& task, const CudaSchedule& schedule) {
-  return std::int64_t{task.sum_terms()} * schedule.threads() * 8;
+  const bool last = schedule.sums == CudaSchedule::last_block && task.sum_terms() > 0;
+  return std::int64_t{task.sum_terms()} * schedule.threads() * 8 + (last ? 8 : 0);
 }
 
 }  // namespace grkan
