@@ -22,25 +22,24 @@ void CpuColumns::elements(const ColumnFunction& function, Value first, Value cou
       ops_.integer(0), block_.rows, 1,
       [&](Value r) {
         const Row row = row_pointers(r);
-        vectors(function.width, count, schedule_.unroll, {},
-                [&](const Values& offsets, const Values&) {
-                  mlir::OpBuilder& builder = ops_.builder();
-                  const std::vector<Element> loaded = load(row, function.width, first, offsets);
-                  Values results;
-                  results.reserve(loaded.size());
-                  for (const Element& e : loaded) {
-                    results.push_back(task_.backward()
-                                          ? build_backward(builder, task_, Scheme{},
-                                                           function.coefficients, e.x, e.dy)
-                                                .dx
-                                          : build_forward(builder, problem_, Scheme{},
-                                                          function.coefficients, e.x));
-                  }
-                  for (std::size_t i = 0; i < loaded.size(); ++i) {
-                    store(row, function.width, loaded[i], results[i]);
-                  }
-                  return Values();
-                });
+        vectors(
+            function.width, count, schedule_.unroll, {}, [&](const Values& offsets, const Values&) {
+              mlir::OpBuilder& builder = ops_.builder();
+              const std::vector<Element> loaded = load(row, function.width, first, offsets);
+              Values results;
+              results.reserve(loaded.size());
+              for (const Element& e : loaded) {
+                results.push_back(
+                    task_.backward()
+                        ? build_backward(builder, task_, Scheme{}, function.coefficients, e.x, e.dy)
+                              .dx
+                        : build_forward(builder, problem_, Scheme{}, function.coefficients, e.x));
+              }
+              for (std::size_t i = 0; i < loaded.size(); ++i) {
+                store(row, function.width, loaded[i], results[i]);
+              }
+              return Values();
+            });
       },
       "row");
 }
@@ -109,8 +108,8 @@ CpuColumns::Values CpuColumns::split(const ColumnFunction& function, Value first
           std::vector<ElementGradient> gradients;
           gradients.reserve(loaded.size());
           for (const Element& e : loaded) {
-            gradients.push_back(build_backward(ops_.builder(), task_, Scheme{},
-                                               function.coefficients, e.x, e.dy));
+            gradients.push_back(
+                build_backward(ops_.builder(), task_, Scheme{}, function.coefficients, e.x, e.dy));
           }
           for (std::size_t i = 0; i < loaded.size(); ++i) {
             if (tensors_.out) store(row, width, loaded[i], gradients[i].dx);
@@ -150,19 +149,19 @@ CpuColumns::Values CpuColumns::fused(const ColumnFunction& function, Value first
       ops_.integer(0), block_.rows, 1, zeros,
       [&](Value r, const Values& row_sums) {
         const Row row = row_pointers(r);
-        return vectors(
-            function.width, count, schedule_.unroll, row_sums,
-            [&](const Values& offsets, const Values& carried) {
-              const std::vector<Element> loaded = load(row, function.width, first, offsets);
-              Values sums = carried;
-              for (const Element& e : loaded) {
-                const ElementGradient g = build_backward(
-                    ops_.builder(), task_, Scheme{}, function.coefficients, e.x, e.dy);
-                sums = build_sums(ops_.builder(), task_, e.x, g.w, g.v, sums);
-                if (tensors_.out) store(row, function.width, e, g.dx);
-              }
-              return sums;
-            });
+        return vectors(function.width, count, schedule_.unroll, row_sums,
+                       [&](const Values& offsets, const Values& carried) {
+                         const std::vector<Element> loaded =
+                             load(row, function.width, first, offsets);
+                         Values sums = carried;
+                         for (const Element& e : loaded) {
+                           const ElementGradient g = build_backward(
+                               ops_.builder(), task_, Scheme{}, function.coefficients, e.x, e.dy);
+                           sums = build_sums(ops_.builder(), task_, e.x, g.w, g.v, sums);
+                           if (tensors_.out) store(row, function.width, e, g.dx);
+                         }
+                         return sums;
+                       });
       },
       "row");
 }

@@ -153,9 +153,8 @@ std::vector<Value> slopes(Ops& ops, const std::vector<Value>& c, const std::stri
   std::vector<Value> result;
   for (std::size_t i = 1; i < c.size(); ++i) {
     const std::string number = std::to_string(i);
-    result.push_back(i == 1 ? c[i]
-                            : ops.mul(c[i], ops.constant(double(i), "c" + number),
-                                      "d" + name + number));
+    result.push_back(
+        i == 1 ? c[i] : ops.mul(c[i], ops.constant(double(i), "c" + number), "d" + name + number));
   }
   return result;
 }
@@ -187,8 +186,7 @@ Denominator build_denominator(Ops& ops, const Problem& problem, PolynomialScheme
     std::vector<Value> c = {ops.constant(1.0, "one")};
     c.insert(c.end(), b.begin(), b.end());
     const Value t = absolute ? ops.abs(x, "abs_x") : x;
-    const Polynomial q =
-        evaluate(ops, scheme, c, t, derivative, "Q", absolute ? "abs_x" : "x");
+    const Polynomial q = evaluate(ops, scheme, c, t, derivative, "Q", absolute ? "abs_x" : "x");
     return {q.value, q.derivative, absolute ? x : Value()};
   }
   std::vector<Value> c = b;
@@ -245,8 +243,7 @@ Value build_forward(mlir::OpBuilder& builder, const Problem& problem, const Sche
   Ops ops(builder, x.getType());
   const std::string name = scheme.minus ? "minus_P" : "P";
   const Value p = evaluate(ops, scheme.polynomial, coefficients.a, x, false, name, "x").value;
-  const Value q =
-      build_denominator(ops, problem, scheme.polynomial, coefficients.b, x, false).q;
+  const Value q = build_denominator(ops, problem, scheme.polynomial, coefficients.b, x, false).q;
   if (!q) return scheme.minus ? ops.neg(p, "y") : p;
   if (scheme.division == DivisionScheme::ieee && !scheme.minus) return ops.div(p, q, "y");
   return ops.mul(p, build_reciprocal(ops, scheme, q), "y");
@@ -259,8 +256,8 @@ ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const
   const std::string minus = scheme.minus ? "minus_" : "";
   const Polynomial p =
       evaluate(ops, scheme.polynomial, coefficients.a, x, wanted.dx, minus + "P", "x");
-  const Denominator q = build_denominator(ops, task.problem, scheme.polynomial, coefficients.b, x,
-                                          wanted.dx);
+  const Denominator q =
+      build_denominator(ops, task.problem, scheme.polynomial, coefficients.b, x, wanted.dx);
 
   const Value r = q.q ? build_reciprocal(ops, scheme, q.q) : Value();
   ElementGradient gradient;

@@ -19,8 +19,9 @@ namespace grkan {
 // reciprocal and one Newton step (f32 only). approximate: the reciprocal alone.
 enum class DivisionScheme { ieee, newton, approximate };
 
-// How a polynomial is evaluated. horner: value and slope together. powers: a sum of a_i x^i from the
-// low end, with the powers that build_sums uses too. estrin: pairs of terms, then pairs of pairs.
+// How a polynomial is evaluated. horner: value and slope together. powers: a sum of a_i x^i from
+// the low end, with the powers that build_sums uses too. estrin: pairs of terms, then pairs of
+// pairs.
 enum class PolynomialScheme { horner, powers, estrin };
 
 struct Scheme {

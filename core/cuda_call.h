@@ -66,7 +66,8 @@ struct CudaLaunch {
 
 // The launch for rows > 0 and inner > 0 on a device with that many multiprocessors: one wave of
 // blocks, `blocks` of the schedule on each multiprocessor, fewer where a thread would get less than
-// a few rows; or, where the schedule has a `slab`, a block for each so many rows, up to kMostSlabs. Throws unsupported when the grid would exceed what CUDA can launch.
+// a few rows; or, where the schedule has a `slab`, a block for each so many rows, up to kMostSlabs.
+// Throws unsupported when the grid would exceed what CUDA can launch.
 CudaLaunch cuda_launch(const Task& task, const CudaSchedule& schedule, std::int64_t rows,
                        std::int64_t inner, int multiprocessors);
 

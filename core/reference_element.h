@@ -192,8 +192,8 @@ template <class T>
 void forward_element(const Arithmetic& arithmetic, const Quotient<T>& t, Element<T>& e) {
   e.y = t.p.value / t.q.q;
   e.y_condition = t.second_order * (t.p.abs_value / t.abs_q + magnitude(e.y) * t.amplification);
-  const double peak = std::max({t.p.abs_value, t.p.abs_power, t.q.abs_q, t.q.abs_power,
-                                magnitude(e.y)});
+  const double peak =
+      std::max({t.p.abs_value, t.p.abs_power, t.q.abs_q, t.q.abs_power, magnitude(e.y)});
   e.in_range =
       peak <= arithmetic.largest && t.q.abs_q <= 1 / arithmetic.tiny && e.y_condition < kInfinity;
 }

@@ -53,11 +53,11 @@ struct CudaSchedule {
   enum Sums { two_pass = 1, programmatic = 2, last_block = 3, block_atomics = 4 };
 
   // compiled in
-  int columns = 4;         // adjacent columns (elements) of a thread, all in one segment
-  int rows_in_flight = 2;  // rows whose loads are requested before they are computed
-  int tile_columns = 32;   // threads of a block side by side along the columns
-  int tile_rows = 8;       // threads of a block along the rows
-  int min_blocks = 0;      // __launch_bounds__' second value: resident blocks a multiprocessor
+  int columns = 4;          // adjacent columns (elements) of a thread, all in one segment
+  int rows_in_flight = 2;   // rows whose loads are requested before they are computed
+  int tile_columns = 32;    // threads of a block side by side along the columns
+  int tile_rows = 8;        // threads of a block along the rows
+  int min_blocks = 0;       // __launch_bounds__' second value: resident blocks a multiprocessor
   int polynomial = horner;  // horner: value and slope together; powers: sums of a_i x^i, with the
                             // powers of da and db; estrin: pairs, a shorter chain
   int packed = 0;           // 1: two adjacent columns in one f32x2 operation (sm_100 and later)
@@ -65,12 +65,12 @@ struct CudaSchedule {
                             // approximate: rcp.approx alone
   int run = 0;              // backward: rows a thread sums in f32 before a flush
   int accumulator = compensated;  // what runs are flushed to: f32 with its rounding error, or f64
-  int sums = 0;     // backward with da or db. two_pass: partial sums, then a second kernel;
-                    // programmatic: the second kernel starts while the first ends (sm_90 and
-                    // later); last_block: the last block to finish adds; block_atomics: each block
-                    // adds to da and db, in any order
-  int loads = 0;    // of tensors; 1: streaming, first to leave the caches
-  int stores = 0;   // of y or dx; 1: streaming
+  int sums = 0;    // backward with da or db. two_pass: partial sums, then a second kernel;
+                   // programmatic: the second kernel starts while the first ends (sm_90 and
+                   // later); last_block: the last block to finish adds; block_atomics: each block
+                   // adds to da and db, in any order
+  int loads = 0;   // of tensors; 1: streaming, first to leave the caches
+  int stores = 0;  // of y or dx; 1: streaming
   // launched with
   int blocks = 4;  // blocks a multiprocessor of the grid; each walks down the rows
   int slab = 0;    // 0: the grid is that of `blocks`. Else rows of a block, on any device

@@ -190,12 +190,11 @@ TEST(Schedule, GpuToGpuIsTheSameOnEveryGpu) {
   EXPECT_EQ(why_illegal(task, other, kGpu, kClass), "");
   other.run *= 2;
   EXPECT_EQ(why_illegal(task, other, kGpu, kClass),
-            "gpu_to_gpu fixes the schedule to " +
-                to_string(Schedule([&] {
-                  CudaSchedule same = other;
-                  same.run /= 2;
-                  return same;
-                }())));
+            "gpu_to_gpu fixes the schedule to " + to_string(Schedule([&] {
+              CudaSchedule same = other;
+              same.run /= 2;
+              return same;
+            }())));
 }
 
 TEST(Determinism, ByName) {

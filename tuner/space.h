@@ -16,7 +16,7 @@ namespace grkan {
 struct Space {
   std::vector<Schedule> schedules;  // legal, none twice; the default first, then the nearer to it
                                     // (fewer parameters changed) first
-  std::int64_t tried = 0;                        // combinations looked at, but for the default
+  std::int64_t tried = 0;           // combinations looked at, but for the default
   std::map<std::string, std::int64_t> left_out;  // how many of them were left out, by reason
 
   bool operator==(const Space&) const = default;
