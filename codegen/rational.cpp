@@ -1,5 +1,6 @@
 #include "codegen/rational.h"
 
+#include <fmt/format.h>
 #include <mlir/Dialect/Arith/IR/Arith.h>
 #include <mlir/Dialect/Func/IR/FuncOps.h>
 #include <mlir/Dialect/Math/IR/Math.h>
@@ -152,9 +153,8 @@ Value estrin(Ops& ops, const std::vector<Value>& coefficients, const std::vector
 std::vector<Value> slopes(Ops& ops, const std::vector<Value>& c, const std::string& name) {
   std::vector<Value> result;
   for (std::size_t i = 1; i < c.size(); ++i) {
-    const std::string number = std::to_string(i);
-    result.push_back(
-        i == 1 ? c[i] : ops.mul(c[i], ops.constant(double(i), "c" + number), "d" + name + number));
+    const Value factor = ops.constant(double(i), fmt::format("c{}", i));
+    result.push_back(i == 1 ? c[i] : ops.mul(c[i], factor, fmt::format("d{}{}", name, i)));
   }
   return result;
 }

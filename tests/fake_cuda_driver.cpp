@@ -2,6 +2,7 @@
 // fails where it is told to. Exports the names of the real one.
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -111,11 +112,11 @@ EXPORT int cuCtxPopCurrent_v2(void**) {
 EXPORT int cuLibraryLoadData(void** library, const void* code, int*, void**, unsigned, int*, void**,
                              unsigned) {
   const std::string text(static_cast<const char*>(code));
-  *library = new char;
-  const int result = finish("cuLibraryLoadData", text);
+  int result = finish("cuLibraryLoadData", text);
   // A cubin of another architecture is refused; only PTX goes.
-  if (text == "other cubin") return 209;
-  if (text == "new ptx") return 222;
+  if (text == "other cubin") result = 209;
+  if (text == "new ptx") result = 222;
+  if (result == 0) *library = new char;
   return result;
 }
 EXPORT int cuLibraryUnload(void* library) {
@@ -123,9 +124,8 @@ EXPORT int cuLibraryUnload(void* library) {
   return finish("cuLibraryUnload");
 }
 EXPORT int cuLibraryGetKernel(void** kernel, void*, const char* name) {
-  static std::vector<std::string*> names;
-  names.push_back(new std::string(name));
-  *kernel = names.back();
+  static std::deque<std::string> names;
+  *kernel = &names.emplace_back(name);
   return finish("cuLibraryGetKernel", name);
 }
 EXPORT int cuKernelGetFunction(void** function, void* kernel) {
@@ -150,9 +150,11 @@ EXPORT int cuLaunchKernelEx(const void* config, void* function, void**, void**) 
                                         std::to_string(reinterpret_cast<std::size_t>(stream)));
 }
 EXPORT int cuMemAlloc_v2(unsigned long long* pointer, std::size_t bytes) {
+  const int result = finish("cuMemAlloc");
+  if (result != 0) return result;
   *pointer =
       reinterpret_cast<unsigned long long>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
-  return finish("cuMemAlloc");
+  return 0;
 }
 EXPORT int cuMemFree_v2(unsigned long long pointer) {
   std::free(reinterpret_cast<void*>(pointer));
