@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/guarded.h"
 #include "bench/peer_kernels.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/sass.h"
@@ -238,11 +239,4 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace grkan
 
-int main(int argc, char** argv) {
-  try {
-    return grkan::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }

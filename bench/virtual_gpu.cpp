@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/guarded.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/nvrtc.h"
 #include "core/error.h"
@@ -93,11 +94,4 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace grkan
 
-int main(int argc, char** argv) {
-  try {
-    return grkan::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }

@@ -190,7 +190,6 @@ std::string packed_text(const Task& task, const CudaSchedule& s, TemplateValues 
   const bool b = p.denominator_terms() > 0;
   const bool absolute = b && p.variant != Variant::n;
   const bool slope = task.gradients.dx && p.denominator_degree > 0;
-  with.conditions["negations"] = true;
   with.conditions["divisions"] = b && s.division == CudaSchedule::ieee;
   with.conditions["magnitudes"] = absolute;
   with.conditions["signs"] = absolute && task.backward() && (slope || task.gradients.db);

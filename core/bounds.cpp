@@ -22,8 +22,7 @@ int reciprocal_roundings(const Schedule& schedule) {
 int polynomial_roundings(const Schedule& schedule, int degree) {
   const auto* cuda = std::get_if<CudaSchedule>(&schedule);
   if (cuda == nullptr || cuda->polynomial != CudaSchedule::estrin) return degree;
-  int levels = 0;
-  while ((1 << levels) <= degree) ++levels;
+  const int levels = std::bit_width(unsigned(degree));
   int most = 0;
   for (int i = 0; i <= degree; ++i) most = std::max(most, levels + i - std::popcount(unsigned(i)));
   return most;

@@ -18,6 +18,7 @@ CpuSchedule gpu_to_gpu_schedule(const Task& task) {
   s.backward = task.sums() ? CpuSchedule::split : 0;
   return s;
 }
+
 CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t rows,
                         std::int64_t inner, Determinism determinism) {
   const Problem& p = task.problem;

@@ -1,6 +1,7 @@
 // Schedule: HOW a task is computed. Two parts: what is compiled in, and how it is launched.
 // One table of parameters for each kind of schedule (parameters()) drives printing, parsing and the
-// tuner's space: a new parameter is one field and one row.
+// tuner's space: a new parameter is one field and one row. Which schedules are legal: legality.cpp;
+// those used when nothing is known: default_schedule.cpp.
 #pragma once
 
 #include <array>
@@ -104,13 +105,11 @@ std::string to_string(const Schedule& schedule);
 // The inverse of both. The kind of schedule is the target's.
 Schedule parse_schedule(std::string_view text, const Target& target);
 
-// (legality.cpp)
 // Empty when the schedule can be generated for this task, target and determinism; else the reason,
 // with the values met.
 std::string why_illegal(const Task& task, const Schedule& schedule, const Target& target,
                         Determinism determinism = Determinism::run_to_run);
 
-// (default_schedule.cpp)
 // The schedule used when nothing is known: always legal. Rows and inner only choose stores and
 // sizes.
 Schedule default_schedule(const Task& task, const Target& target, std::int64_t rows,

@@ -74,6 +74,12 @@ struct Shared {
     }
     work();
   }
+
+  // In the stream's order, under the context that is current.
+  void clear(void* memory, std::size_t bytes, cuda::Stream stream) const {
+    driver->check(driver->memset_async(reinterpret_cast<cuda::Pointer>(memory), 0, bytes, stream),
+                  "cuMemsetD8Async");
+  }
 };
 
 // A loaded binary: the main kernel and, where the task has sums, the second pass.
@@ -172,9 +178,7 @@ class CudaDeviceKernel final : public Kernel {
     shared_.under_callers_context([&] {
       for (const CudaClear& clear : clears) {
         if (clear.bytes == 0) continue;
-        driver.check(driver.memset_async(reinterpret_cast<cuda::Pointer>(clear.memory), 0,
-                                         std::size_t(clear.bytes), stream),
-                     "cuMemsetD8Async");
+        shared_.clear(clear.memory, std::size_t(clear.bytes), stream);
       }
       driver.check(
           driver.launch_kernel(module.main(), launch.grid_x, launch.grid_y, 1, launch.threads, 1, 1,
@@ -337,11 +341,8 @@ class CudaDevice final : public Device {
   }
 
   void clear(void* memory, std::size_t bytes, void* stream) override {
-    shared_.under_callers_context([&] {
-      shared_.driver->check(shared_.driver->memset_async(reinterpret_cast<cuda::Pointer>(memory), 0,
-                                                         bytes, static_cast<cuda::Stream>(stream)),
-                            "cuMemsetD8Async");
-    });
+    shared_.under_callers_context(
+        [&] { shared_.clear(memory, bytes, static_cast<cuda::Stream>(stream)); });
   }
   std::unique_ptr<DeviceMemory> allocate(std::size_t bytes) override {
     return std::make_unique<CudaMemory>(shared_, bytes);

@@ -1,8 +1,6 @@
 // Two adjacent columns at once: what f32x2 operations leave to each half.
 __device__ __forceinline__ float2 both(float value) { return make_float2(value, value); }
-//@if negations
 __device__ __forceinline__ float2 minus(float2 a) { return make_float2(-a.x, -a.y); }
-//@end
 //@if divisions
 __device__ __forceinline__ float2 divided(float2 a, float2 b) {
   return make_float2(a.x / b.x, a.y / b.y);
