@@ -5,7 +5,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "codegen/cuda_binary.h"
 #include "core/cuda_call.h"
 #include "core/error.h"
 
@@ -357,9 +356,13 @@ std::vector<CodeLoop> find_loops(const Code& code) {
   return loops;
 }
 
-nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const Target& target,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
-  const CudaBuild build = build_cuda(task, s, target);
+nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& s, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors) {
+  const Task& task = binary.task;
+  if (compiled_text(Schedule(s)) != binary.compiled_schedule || binary.kernels.empty()) {
+    fail_argument("the binary is of schedule {}, not of {}", binary.compiled_schedule,
+                  to_string(Schedule(s)));
+  }
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);
   const Runs main = main_runs(task, s, launch, rows);
@@ -368,15 +371,15 @@ nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const
   const auto count = [&](const std::vector<Code>& kernels, Counts& all, Counts& second_only) {
     std::size_t matched = 0;
     for (const Code& code : kernels) {
-      if (code.symbol == build.source.symbol) matched += add_counts(code, main, all) ? 1 : 0;
-      if (code.symbol == build.source.second_pass_symbol) {
+      if (code.symbol == binary.kernels[0].symbol) matched += add_counts(code, main, all) ? 1 : 0;
+      if (binary.kernels.size() > 1 && code.symbol == binary.kernels[1].symbol) {
         matched += add_counts(code, second, second_only) ? 1 : 0;
       }
     }
     all.total += second_only.total;
     all.atomics += second_only.atomics;
     for (const auto& [name, value] : second_only.classes) all.classes[name] += value;
-    return matched == (build.source.second_pass_symbol.empty() ? 1 : 2);
+    return matched == binary.kernels.size();
   };
   nlohmann::json json = {{"instructions_per_element", {{"ptx", nullptr}, {"sass", nullptr}}},
                          {"atomics_per_element", nullptr},
@@ -385,7 +388,7 @@ nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const
                          {"why", nullptr}};
   Counts ptx;
   Counts ptx_second;
-  if (count(parse_ptx(build.output.ptx), ptx, ptx_second)) {
+  if (count(parse_ptx(binary.ptx), ptx, ptx_second)) {
     json["instructions_per_element"]["ptx"] = ptx.total / elements;
   } else {
     json["why"] = "the loops of the PTX are not those of the source";
@@ -393,7 +396,7 @@ nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const
   try {
     Counts sass;
     Counts sass_second;
-    if (count(parse_sass(disassemble(build.output.cubin)), sass, sass_second)) {
+    if (count(parse_sass(disassemble(binary.code)), sass, sass_second)) {
       json["instructions_per_element"]["sass"] = sass.total / elements;
       json["atomics_per_element"] = sass.atomics / elements;
       json["second_pass_per_element"] = sass_second.total / elements;

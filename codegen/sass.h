@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/binary.h"
 #include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
@@ -49,9 +50,9 @@ std::vector<CodeLoop> find_loops(const Code& code);
 // The counts of a task as JSON:
 //   {"instructions_per_element": {"ptx": 61.2, "sass": 43.9}, "atomics_per_element": 0.0,
 //    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "why": null}
-// What could not be counted is null, with the reason in "why". Throws as build_cuda does.
-nlohmann::json count_instructions(const Task& task, const CudaSchedule& schedule,
-                                  const Target& target, std::int64_t rows, std::int64_t inner,
-                                  int multiprocessors);
+// What could not be counted is null, with the reason in "why". `binary` is the schedule's; throws
+// invalid_argument when it isn't.
+nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& schedule,
+                                  std::int64_t rows, std::int64_t inner, int multiprocessors);
 
 }  // namespace grkan

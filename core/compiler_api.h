@@ -8,7 +8,7 @@
 
 namespace grkan {
 
-inline constexpr std::uint32_t kCompilerApiVersion = 1;
+inline constexpr std::uint32_t kCompilerApiVersion = 2;
 
 // Bytes owned by the library that filled them, until release().
 struct CompilerText {
@@ -48,8 +48,9 @@ struct CompilerApi {
   // A serialized Binary.
   std::int32_t (*compile)(const char* task, const char* schedule, const char* target,
                           CompilerText* out);
-  // Instruction counts of a CUDA schedule at a number of rows and multiprocessors, as JSON.
-  std::int32_t (*count)(const char* task, const char* schedule, const char* target,
+  // Instruction counts of a CUDA schedule at a number of rows and multiprocessors, as JSON. The
+  // binary is the schedule's, serialized.
+  std::int32_t (*count)(const char* binary, std::size_t binary_size, const char* schedule,
                         std::int64_t rows, std::int64_t inner, std::int32_t multiprocessors,
                         CompilerText* out);
   // Searches the task's space. `request` is JSON (tuner/tune.h), so is the answer.
