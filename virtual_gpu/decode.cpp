@@ -66,11 +66,16 @@ std::string group_of(std::string_view opcode) {
     return "generic " + direction;
   }
   if (one_of({"atom", "red"})) return has(".shared") ? "shared atomic" : "atomic";
-  if (name == "fma" || (name == "mad" && floating)) return "fma";
+  // f32 has no name of its own.
+  const std::string type = has(".f32x2") ? " f32x2"
+                           : has(".f64") ? " f64"
+                           : has("f16")  ? " f16"
+                                         : "";
+  if (name == "fma" || (name == "mad" && floating)) return "fma" + type;
   if (one_of({"rcp", "rsqrt", "sqrt", "ex2", "lg2", "sin", "cos", "tanh"})) return "special";
   if (name == "div" || name == "rem") return floating ? "float division" : "integer division";
-  if (one_of({"add", "sub"}) && floating) return "add";
-  if (name == "mul" && floating) return "mul";
+  if (one_of({"add", "sub"}) && floating) return "add" + type;
+  if (name == "mul" && floating) return "mul" + type;
   if (one_of({"setp", "set", "min", "max", "testp"})) return "compare";
   if (one_of({"neg", "abs", "copysign"}) && floating) return "sign";
   if (name == "cvt") return "convert";
