@@ -164,9 +164,10 @@ std::vector<double> weights(const Code& code, const Runs& runs) {
 }
 
 struct Counts {
-  double total = 0;
+  double total = 0;  // lanes
   double atomics = 0;
   std::map<std::string, double> classes;
+  std::map<std::string, double> opcodes;  // warps
 };
 
 bool add_counts(const Code& code, const Runs& runs, Counts& counts) {
@@ -177,7 +178,9 @@ bool add_counts(const Code& code, const Runs& runs, Counts& counts) {
     const double lanes = weight[i] * kWarp;
     counts.total += lanes;
     if (is_atomic(opcode)) counts.atomics += lanes;
-    if (lanes > 0) counts.classes[std::string(class_of(opcode))] += lanes;
+    if (lanes <= 0) continue;
+    counts.classes[std::string(class_of(opcode))] += lanes;
+    counts.opcodes[opcode] += weight[i];
   }
   return true;
 }
@@ -362,46 +365,71 @@ nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const
   const CudaBuild build = build_cuda(task, s, target);
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);
-  const Runs main = main_runs(task, s, launch, rows);
-  const Runs second = second_runs(task, s, launch, inner);
-  // The counts of both kernels; false when a kernel is missing or its loops are others.
-  const auto count = [&](const std::vector<Code>& kernels, Counts& all, Counts& second_only) {
-    std::size_t matched = 0;
-    for (const Code& code : kernels) {
-      if (code.symbol == build.source.symbol) matched += add_counts(code, main, all) ? 1 : 0;
-      if (code.symbol == build.source.second_pass_symbol) {
-        matched += add_counts(code, second, second_only) ? 1 : 0;
+  std::vector<std::pair<std::string, Runs>> kernels = {
+      {build.source.symbol, main_runs(task, s, launch, rows)}};
+  if (!build.source.second_pass_symbol.empty()) {
+    kernels.emplace_back(build.source.second_pass_symbol, second_runs(task, s, launch, inner));
+  }
+  // The counts of each kernel; empty when a kernel is missing or its loops are others.
+  const auto count = [&](const std::vector<Code>& codes) {
+    std::vector<Counts> counts;
+    for (const auto& [symbol, runs] : kernels) {
+      const auto code =
+          std::find_if(codes.begin(), codes.end(),
+                       [&, &name = symbol](const Code& c) { return c.symbol == name; });
+      if (code == codes.end() || !add_counts(*code, runs, counts.emplace_back())) {
+        return std::vector<Counts>();
       }
     }
-    all.total += second_only.total;
-    all.atomics += second_only.atomics;
-    for (const auto& [name, value] : second_only.classes) all.classes[name] += value;
-    return matched == (build.source.second_pass_symbol.empty() ? 1 : 2);
+    return counts;
   };
   nlohmann::json json = {{"instructions_per_element", {{"ptx", nullptr}, {"sass", nullptr}}},
                          {"atomics_per_element", nullptr},
                          {"classes", nullptr},
                          {"second_pass_per_element", nullptr},
+                         {"launches", nullptr},
                          {"why", nullptr}};
-  Counts ptx;
-  Counts ptx_second;
-  if (count(parse_ptx(build.output.ptx), ptx, ptx_second)) {
-    json["instructions_per_element"]["ptx"] = ptx.total / elements;
+  const auto set_launches = [&](const std::vector<Counts>& counts, const char* of) {
+    json["launches"] = nlohmann::json::array();
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      const CompilerReport& report = build.kernels.at(k);
+      nlohmann::json entry = {{"kernel", kernels[k].first},
+                              {"counted", of},
+                              {"registers", nullptr},
+                              {"shared_bytes", nullptr},
+                              {"opcodes", counts[k].opcodes}};
+      if (report.registers) entry["registers"] = *report.registers;
+      if (report.shared_bytes) entry["shared_bytes"] = *report.shared_bytes;
+      json["launches"].push_back(std::move(entry));
+    }
+  };
+  const auto total = [](const std::vector<Counts>& counts, double Counts::* field) {
+    double sum = 0;
+    for (const Counts& c : counts) sum += c.*field;
+    return sum;
+  };
+  if (const auto ptx = count(parse_ptx(build.output.ptx)); !ptx.empty()) {
+    json["instructions_per_element"]["ptx"] = total(ptx, &Counts::total) / elements;
+    set_launches(ptx, "ptx");
   } else {
     json["why"] = "the loops of the PTX are not those of the source";
   }
   try {
-    Counts sass;
-    Counts sass_second;
-    if (count(parse_sass(disassemble(build.output.cubin)), sass, sass_second)) {
-      json["instructions_per_element"]["sass"] = sass.total / elements;
-      json["atomics_per_element"] = sass.atomics / elements;
-      json["second_pass_per_element"] = sass_second.total / elements;
-      json["classes"] = nlohmann::json::object();
-      for (const auto& [name, value] : sass.classes) json["classes"][name] = value / elements;
-    } else {
+    const auto sass = count(parse_sass(disassemble(build.output.cubin)));
+    if (sass.empty()) {
       json["why"] = "the loops of the SASS are not those of the source";
+      return json;
     }
+    json["instructions_per_element"]["sass"] = total(sass, &Counts::total) / elements;
+    json["atomics_per_element"] = total(sass, &Counts::atomics) / elements;
+    json["second_pass_per_element"] = sass.size() > 1 ? sass[1].total / elements : 0;
+    json["classes"] = nlohmann::json::object();
+    for (const Counts& counts : sass) {
+      for (const auto& [name, value] : counts.classes) {
+        json["classes"][name] = json["classes"].value(name, 0.0) + value / elements;
+      }
+    }
+    set_launches(sass, "sass");
   } catch (const Error& error) {
     json["why"] = error.what();
   }

@@ -48,8 +48,12 @@ std::vector<CodeLoop> find_loops(const Code& code);
 
 // The counts of a task as JSON:
 //   {"instructions_per_element": {"ptx": 61.2, "sass": 43.9}, "atomics_per_element": 0.0,
-//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "why": null}
+//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "launches": [...],
+//    "why": null}
 // What could not be counted is null, with the reason in "why". Throws as build_cuda does.
+// "launches" has an entry for each kernel, the main one first: {"kernel", "counted": "sass" ("ptx"
+// where there is no SASS count), "registers", "shared_bytes", "opcodes": {"LDG.E.128": 12544.0}},
+// the last in warp instructions of the whole launch.
 nlohmann::json count_instructions(const Task& task, const CudaSchedule& schedule,
                                   const Target& target, std::int64_t rows, std::int64_t inner,
                                   int multiprocessors);

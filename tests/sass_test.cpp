@@ -110,6 +110,15 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
         // Fewer than the arithmetic of the formula: the count is wrong.
         EXPECT_GT(sass, task.backward() ? (packed ? 20 : 41) : (packed ? 7 : 13)) << json.dump();
         EXPECT_EQ(json["atomics_per_element"], 0.0) << to_string(task);
+        // The same, launch by launch.
+        ASSERT_EQ(json["launches"].size(), task.backward() ? 2U : 1U);
+        double warps = 0;
+        for (const nlohmann::json& launch : json["launches"]) {
+          EXPECT_EQ(launch["counted"], "sass");
+          EXPECT_GT(launch["registers"], 0);
+          for (const auto& [opcode, count] : launch["opcodes"].items()) warps += double(count);
+        }
+        EXPECT_NEAR(warps * 32 / (25216.0 * channels), sass, 1e-9 * sass);
         std::printf("%s %s %.1f\n", name, to_string(task).c_str(), sass);
       }
     }
