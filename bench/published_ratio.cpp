@@ -8,18 +8,18 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/executed_call.h"
 #include "bench/guarded.h"
 #include "bench/peer_kernels.h"
 #include "codegen/cuda_binary.h"
 #include "core/error.h"
-#include "core/occupancy.h"
 #include "tuner/cost_model.h"
-#include "virtual_gpu/report.h"
 
 namespace grkan {
 namespace {
@@ -31,7 +31,6 @@ constexpr std::int64_t kChannels = 768;
 constexpr std::int64_t kGroups = 8;
 constexpr std::int64_t kRows = std::int64_t{1024} * 197;
 constexpr std::int64_t kExecutedRows = 1024;  // whole tiles of FlashKAT's
-constexpr std::size_t kMemoryBytes = std::size_t{1} << 36;
 constexpr double kTile = 64;
 
 struct Options {
@@ -39,37 +38,18 @@ struct Options {
   std::int64_t rows = kRows;
 };
 
-Target target_of(const GpuModel& gpu) { return {fmt::format("sm_{}", gpu.compute_capability)}; }
-
-// A launch that was executed, as the virtual driver reports it.
-nlohmann::json reported(const vgpu::LaunchResult& result, const CompilerReport& compiled,
-                        vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu) {
-  vgpu::LaunchRecord record;
-  record.kernel = compiled.symbol;
-  record.grid = grid;
-  record.block = block;
-  record.registers = compiled.registers.value_or(0);
-  record.shared_bytes = std::size_t(compiled.shared_bytes.value_or(0));
-  record.resident_blocks =
-      resident_blocks(gpu, int(block.x), record.registers, record.shared_bytes);
-  record.result = result;
-  vgpu::Report report;
-  report.add(std::move(record));
-  return nlohmann::json::parse(report.json()).at("launches").at(0);
-}
-
 std::vector<LaunchFacts> facts_of(Peer peer, const Task& task, const Options& options) {
   const PeerKernel kernel = peer_kernel(peer, task);
   const NvrtcOutput output = nvrtc_compile(choose_nvrtc(target_of(options.gpu)), kernel.text,
                                            kernel.symbol + ".cu", target_of(options.gpu));
-  vgpu::Memory memory(kMemoryBytes);
+  vgpu::Memory memory(kDeviceMemory);
   const vgpu::Module module(output.ptx, memory);
   Sample sample(task, {.rows = kExecutedRows});
   const vgpu::VirtualSample device(sample, memory);
   const vgpu::LaunchResult result = run_peer(kernel, module, device, {});
   const nlohmann::json launch =
-      reported(result, read_ptxas_log(output.log, output.cubin).at(0), kernel.grid(kExecutedRows),
-               {std::uint32_t(kernel.threads), 1, 1}, options.gpu);
+      report_launch(result, read_ptxas_log(output.log, output.cubin).at(0),
+                    kernel.grid(kExecutedRows), {std::uint32_t(kernel.threads), 1, 1}, options.gpu);
   LaunchFacts facts = scaled(launch_facts(launch), double(options.rows) / double(kExecutedRows));
   const double elements = double(options.rows) * double(task.problem.channels);
   facts.dram_bytes = 12 * elements;
@@ -90,25 +70,7 @@ std::vector<LaunchFacts> own_facts(const Task& task, const Options& options) {
   GpuCall call{.task = task, .schedule = {}, .gpu = options.gpu, .rows = options.rows};
   const Target target = target_of(options.gpu);
   call.schedule = std::get<CudaSchedule>(default_schedule(task, target, options.rows));
-  const SampleShape shape = sample_shape(call);
-  const CudaBuild build = build_cuda(task, call.schedule, target);
-  vgpu::Memory memory(kMemoryBytes);
-  const vgpu::Module module(build.output.ptx, memory);
-  Sample sample(task, {.rows = shape.rows});
-  vgpu::VirtualSample device(sample, memory);
-  const std::vector<vgpu::LaunchResult> results =
-      device.run(module, call.schedule, shape.multiprocessors, {});
-  const CudaLaunch launch =
-      cuda_launch(task, call.schedule, shape.rows, call.inner, shape.multiprocessors);
-  nlohmann::json launches = {reported(results.at(0), build.kernels.at(0),
-                                      {launch.grid_x, launch.grid_y, 1}, {launch.threads, 1, 1},
-                                      options.gpu)};
-  if (results.size() > 1) {
-    launches.push_back(reported(results.at(1), build.kernels.at(1),
-                                {launch.second_pass_blocks, 1, 1},
-                                {launch.second_pass_threads, 1, 1}, options.gpu));
-  }
-  return executed_facts(call, shape, launches);
+  return execute(call, build_cuda(task, call.schedule, target));
 }
 
 void print_line(std::string_view name, const Prediction& p) {

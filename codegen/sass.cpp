@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "codegen/cuda_binary.h"
 #include "core/cuda_call.h"
 #include "core/error.h"
 
@@ -142,9 +142,21 @@ void drop_rare(const Code& code, std::vector<double>& weight) {
   }
 }
 
+// The loops of the source; empty when those of the code are others.
+std::vector<CodeLoop> matching_loops(const Code& code, const Runs& runs) {
+  for (const bool apart : {false, true}) {
+    std::vector<CodeLoop> loops = find_loops(code, apart);
+    if (std::equal(loops.begin(), loops.end(), runs.parents.begin(), runs.parents.end(),
+                   [](const CodeLoop& loop, int parent) { return loop.parent == parent; })) {
+      return loops;
+    }
+  }
+  return {};
+}
+
 // How many warps issue each instruction. Empty when the loops are not those of the source.
 std::vector<double> weights(const Code& code, const Runs& runs) {
-  const std::vector<CodeLoop> loops = find_loops(code);
+  const std::vector<CodeLoop> loops = matching_loops(code, runs);
   if (loops.size() != runs.loops.size()) return {};
   const auto& all = code.instructions;
   std::vector<double> weight(all.size(), runs.warps);
@@ -154,7 +166,6 @@ std::vector<double> weights(const Code& code, const Runs& runs) {
     if (all[i].flow == Flow::exit && all[i].predicated) warps = runs.staying;
   }
   for (std::size_t l = 0; l < loops.size(); ++l) {
-    if (loops[l].parent != runs.parents[l]) return {};
     for (int i = loops[l].first; i <= loops[l].last; ++i) {
       weight[std::size_t(i)] = runs.loops[l];
     }
@@ -185,9 +196,31 @@ bool add_counts(const Code& code, const Runs& runs, Counts& counts) {
   return true;
 }
 
+// Coefficients' gradients, and the sums of columns that lastblock adds to them.
+struct OutputSums {
+  double outputs = 0;
+  double additions = 0;
+};
+OutputSums output_sums(const Task& task, const CudaSchedule& s, std::int64_t inner) {
+  const Problem& p = task.problem;
+  const double tiles = double(cuda_tiles_of_segment(task, s, p.segment_width() * inner));
+  OutputSums sums;
+  const auto add = [&](std::int64_t outputs, std::int64_t segments) {
+    sums.outputs += double(outputs);
+    sums.additions += double(outputs * segments) * tiles;
+  };
+  if (task.gradients.da) {
+    add(p.numerator_groups * p.numerator_terms(), p.segments_per_numerator_group());
+  }
+  if (task.gradients.db) {
+    add(p.denominator_groups * p.denominator_terms(), p.segments_per_denominator_group());
+  }
+  return sums;
+}
+
 // Iterations of the main kernel's loops over all warps of the launch.
-Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch,
-               std::int64_t rows) {
+Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch, std::int64_t rows,
+               std::int64_t inner) {
   const bool tail = s.rows_in_flight > 1;
   const bool sums = task.sum_terms() > 0;
   const int warps = (s.threads() + kWarp - 1) / kWarp;
@@ -228,6 +261,17 @@ Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch
     const int around = int(runs.loops.size());
     add(flushes, -1);
     add(steps, around);
+    if (s.sums == CudaSchedule::last_block) {
+      // The last block of each column adds its pairs, a warp each; the last of all the outputs.
+      const int column = int(runs.loops.size());
+      add(double(pairs), -1);
+      add(double(pairs * ((launch.grid_y + kWarp - 1) / kWarp)), column);
+      const OutputSums outputs = output_sums(task, s, inner);
+      const int all = int(runs.loops.size());
+      const double once = 1.0 / launch.grid_x;
+      add(once * std::ceil(outputs.outputs / kWarp), -1);
+      add(once * std::ceil(outputs.additions / kWarp), all);
+    }
   } else {
     add(steps, -1);
   }
@@ -334,7 +378,7 @@ std::vector<Code> parse_ptx(std::string_view text) {
   return builder.take();
 }
 
-std::vector<CodeLoop> find_loops(const Code& code) {
+std::vector<CodeLoop> find_loops(const Code& code, bool apart) {
   std::vector<CodeLoop> loops;
   for (int i = 0; i < int(code.instructions.size()); ++i) {
     const Instruction& branch = code.instructions[std::size_t(i)];
@@ -343,7 +387,7 @@ std::vector<CodeLoop> find_loops(const Code& code) {
     const auto same = std::find_if(loops.begin(), loops.end(), [&](const CodeLoop& loop) {
       return loop.first == branch.target;
     });
-    if (same != loops.end()) {
+    if (same != loops.end() && !apart) {
       same->last = i;
     } else {
       loops.push_back({branch.target, i, -1});
@@ -362,11 +406,15 @@ std::vector<CodeLoop> find_loops(const Code& code) {
 
 nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const Target& target,
                                   std::int64_t rows, std::int64_t inner, int multiprocessors) {
-  const CudaBuild build = build_cuda(task, s, target);
+  return count_instructions(build_cuda(task, s, target), task, s, rows, inner, multiprocessors);
+}
+
+nlohmann::json count_instructions(const CudaBuild& build, const Task& task, const CudaSchedule& s,
+                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);
   std::vector<std::pair<std::string, Runs>> kernels = {
-      {build.source.symbol, main_runs(task, s, launch, rows)}};
+      {build.source.symbol, main_runs(task, s, launch, rows, inner)}};
   if (!build.source.second_pass_symbol.empty()) {
     kernels.emplace_back(build.source.second_pass_symbol, second_runs(task, s, launch, inner));
   }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/cuda_binary.h"
 #include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
@@ -44,7 +45,8 @@ struct CodeLoop {
   int parent = -1;  // index of the loop around it
   bool operator==(const CodeLoop&) const = default;
 };
-std::vector<CodeLoop> find_loops(const Code& code);
+// Branches back to one place are one loop, or, with `apart`, loops around one another.
+std::vector<CodeLoop> find_loops(const Code& code, bool apart = false);
 
 // The counts of a task as JSON:
 //   {"instructions_per_element": {"ptx": 61.2, "sass": 43.9}, "atomics_per_element": 0.0,
@@ -57,5 +59,9 @@ std::vector<CodeLoop> find_loops(const Code& code);
 nlohmann::json count_instructions(const Task& task, const CudaSchedule& schedule,
                                   const Target& target, std::int64_t rows, std::int64_t inner,
                                   int multiprocessors);
+// The same of a build of the task and the schedule's compiled part.
+nlohmann::json count_instructions(const CudaBuild& build, const Task& task,
+                                  const CudaSchedule& schedule, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors);
 
 }  // namespace grkan

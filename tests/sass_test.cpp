@@ -86,6 +86,45 @@ TEST(Sass, MissingDisassemblerIsAReasonNotAFailure) {
   kept != nullptr ? setenv("GRKAN_NVDISASM", before.c_str(), 1) : unsetenv("GRKAN_NVDISASM");
 }
 
+// Every way of adding sums is counted, by its PTX where the machine code's loops are others; a
+// kernel that takes a row at a time has two branches back to one place.
+TEST(Sass, EveryKindOfSumIsCounted) {
+  if (find_nvrtcs().empty()) GTEST_SKIP() << "SKIP: no NVRTC on this machine";
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g1x8-f32-last");
+  const Target target{"sm_90"};
+  for (const char* text :
+       {"v4_r2_x48_y4_newton_run16_twopass@blocks4", "v4_r1_x48_y4_newton_run16_twopass@blocks4",
+        "v4_r2_x48_y4_newton_run16_lastblock@blocks4",
+        "v2_r1_x96_y2_newton_run16_lastblock@blocks4",
+        "v4_r2_x48_y4_newton_run16_blockatomics@blocks4"}) {
+    const auto schedule = std::get<CudaSchedule>(parse_schedule(text, target));
+    const nlohmann::json json = count_instructions(task, schedule, target, 25216, 1, 132);
+    ASSERT_FALSE(json["launches"].is_null()) << text << ": " << json.dump();
+    double warps = 0;
+    for (const auto& [opcode, count] : json["launches"][0]["opcodes"].items()) {
+      warps += double(count);
+    }
+    // A column of its own takes more of what is not arithmetic.
+    EXPECT_GT(warps * 32 / (25216.0 * 768), 41) << text;
+    EXPECT_LT(warps * 32 / (25216.0 * 768), 70) << text;
+  }
+}
+
+TEST(Sass, BranchesToOnePlaceAreOneLoopOrTwo) {
+  const std::vector<Code> code = parse_ptx(R"(
+.visible .entry k(
+$L:
+  add.s32 %r1, %r1, 1;
+  @%p1 bra $L;
+  add.s32 %r2, %r2, 1;
+  @%p2 bra $L;
+  ret;
+)");
+  ASSERT_EQ(code.size(), 1U);
+  EXPECT_EQ(find_loops(code[0]), (std::vector<CodeLoop>{{0, 3, -1}}));
+  EXPECT_EQ(find_loops(code[0], true), (std::vector<CodeLoop>{{0, 3, -1}, {0, 1, 0}}));
+}
+
 // The promise of the generated kernels, at 25,216 rows on 132 multiprocessors.
 TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
   if (find_nvrtcs().empty()) GTEST_SKIP() << "SKIP: no NVRTC on this machine";

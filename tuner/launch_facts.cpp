@@ -315,8 +315,6 @@ LaunchFacts launch_facts(const json& launch) {
 SampleShape sample_shape(const GpuCall& call) {
   const int all = int(call.gpu.multiprocessors.value);
   const CudaLaunch whole = launch_of(call);
-  // So few multiprocessors that each wave of the grid has one row block.
-  const int few = int(std::min<std::int64_t>(all, whole.grid_x));
   // A short last group of rows would be counted with every sample.
   const std::int64_t group = call.rows % call.schedule.rows_in_flight == 0
                                  ? std::int64_t{call.schedule.rows_in_flight}
@@ -324,6 +322,9 @@ SampleShape sample_shape(const GpuCall& call) {
   for (std::int64_t blocks = 1; blocks < whole.grid_y; ++blocks) {
     const double share = double(call.rows) * double(blocks) / whole.grid_y;
     const std::int64_t rows = std::max<std::int64_t>(1, std::llround(share / group)) * group;
+    // Multiprocessors that have a place for so many, if all of the schedule's blocks are used.
+    const int few = int(std::clamp<std::int64_t>(
+        ceil_div(blocks * whole.grid_x, std::max(1, call.schedule.blocks)), 1, all));
     const bool near = std::abs(double(rows) - share) <= kSampleRounding * share;
     if (near && launch_of(call, rows, few).grid_y == blocks) return {rows, few};
   }
