@@ -265,7 +265,8 @@ Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch
       // The last block of each column adds its pairs, a warp each; the last of all the outputs.
       const int column = int(runs.loops.size());
       add(double(pairs), -1);
-      add(double(pairs * ((launch.grid_y + kWarp - 1) / kWarp)), column);
+      const std::int64_t rounds = (std::int64_t{launch.grid_y} + kWarp - 1) / kWarp;
+      add(double(pairs * rounds), column);
       const OutputSums outputs = output_sums(task, s, inner);
       const int all = int(runs.loops.size());
       const double once = 1.0 / launch.grid_x;
