@@ -45,13 +45,18 @@ struct CodeLoop {
   int parent = -1;  // index of the loop around it
   bool operator==(const CodeLoop&) const = default;
 };
-std::vector<CodeLoop> find_loops(const Code& code);
+// Branches back to one place are one loop, or, with `apart`, loops around one another.
+std::vector<CodeLoop> find_loops(const Code& code, bool apart = false);
 
 // The counts of a task as JSON:
 //   {"instructions_per_element": {"ptx": 61.2, "sass": 43.9}, "atomics_per_element": 0.0,
-//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "why": null}
+//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "launches": [...],
+//    "why": null}
 // What could not be counted is null, with the reason in "why". `binary` is the schedule's; throws
 // invalid_argument when it isn't.
+// "launches" has an entry for each kernel, the main one first: {"kernel", "counted": "sass" ("ptx"
+// where there is no SASS count), "registers", "shared_bytes", "opcodes": {"LDG.E.128": 12544.0}},
+// the last in warp instructions of the whole launch.
 nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& schedule,
                                   std::int64_t rows, std::int64_t inner, int multiprocessors);
 
