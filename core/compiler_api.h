@@ -28,6 +28,16 @@ struct TuneCallbacks {
   // Runs the built schedule once (its own choice of buffers) and gives the seconds it took.
   std::int32_t (*measure)(void* self, const char* schedule, double* seconds, char* why,
                           std::size_t why_size);
+  // For tuning by prediction, else they may be null; there `build` and `count` are called from
+  // several threads. Both leave a JSON text that stays until the thread's next call of either.
+  // count: what CompilerApi::count gives for the built schedule at the request's rows.
+  std::int32_t (*count)(void* self, const char* schedule, const char** json, char* why,
+                        std::size_t why_size);
+  // execute: runs the built schedule on a virtual GPU at so many rows, with the grid for so many
+  // multiprocessors; the launches of its report.
+  std::int32_t (*execute)(void* self, const char* schedule, std::int64_t rows,
+                          std::int32_t multiprocessors, const char** json, char* why,
+                          std::size_t why_size);
   // One finished measurement as one line of JSON, to be kept; may be null.
   void (*record)(void* self, const char* json_line);
   // Progress: done of total steps, seconds left by estimate, the schedule under way; may be null.
