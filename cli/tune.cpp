@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cli/options.h"
+#include "cli/problem_list.h"
 #include "cli/report.h"
 #include "core/print.h"
 
@@ -18,6 +19,7 @@ namespace {
 struct TuneVerbOptions {
   TaskOptions task;
   DeviceOptions device;
+  std::string problems;  // the path of a list; empty: what `task` names
   std::string effort = "quick";
   std::string budget;
   std::uint64_t seed = 1;
@@ -54,6 +56,25 @@ void show_progress(const TuneProgress& progress) {
   print_to(stderr, "\r\033[K  {} of {}, {:.0f} s left  {}", progress.done, progress.total,
            progress.seconds_left, progress.schedule);
   std::fflush(stderr);
+}
+
+std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
+  const TaskOptions& one = options.task;
+  const RowRange rows = one.row_range();
+  if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", one.rows);
+  if (options.problems.empty()) {
+    std::vector<ListedTask> list;
+    for (const Task& task : one.tasks()) {
+      list.push_back({.task = task, .rows = rows, .inner = one.inner_of(task.problem)});
+    }
+    return list;
+  }
+  if (one.named()) {
+    fail_argument(
+        "--problems {} and {} both say what to tune; leave one out", options.problems,
+        one.name.empty() ? "options of a problem (--channels, --direction ...)" : one.name);
+  }
+  return read_problem_list(options.problems, rows, one.inner);
 }
 
 Json time_json(const std::optional<TimeNs>& time) {
@@ -162,6 +183,7 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
 }
 
 Report tune(const TuneVerbOptions& options) {
+  const std::vector<ListedTask> list = listed_tasks(options);
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
@@ -174,19 +196,18 @@ Report tune(const TuneVerbOptions& options) {
   how.cancelled = [] { return interrupted.load(); };
   const bool terminal = isatty(STDERR_FILENO) != 0;
   if (terminal) how.progress = show_progress;
-  const RowRange rows = options.task.row_range();
-  if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", options.task.rows);
-  // A range is tuned at its upper end and holds for all of it.
-  if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
   std::signal(SIGINT, on_interrupt);
   Report report;
   report.document["results"] = Json::array();
-  for (const Task& task : options.task.tasks()) {
+  for (const auto& [task, rows, inner, count] : list) {
     if (interrupted) break;
-    const TuneResult result =
-        grkan::tune(context, device, task, rows.high, options.task.inner_of(task.problem), how);
+    how.rows.reset();
+    // A range is tuned at its upper end and holds for all of it.
+    if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
+    const TuneResult result = grkan::tune(context, device, task, rows.high, inner, how);
     if (terminal) print_to(stderr, "\r\033[K");
     report.document["results"].push_back(result_json(result, device, context.cache().folder()));
+    report.document["results"].back()["count"] = count;
     report.text += result_text(result, rows.high);
   }
   report.failed = interrupted;
@@ -205,6 +226,8 @@ Verb add_tune(CLI::App& app) {
   auto options = std::make_shared<TuneVerbOptions>();
   options->task.declare(*command);
   options->device.declare(*command);
+  command->add_option("--problems", options->problems,
+                      "A list of tasks, a line of JSON each (docs/tuning.md); -: standard input");
   command->add_option("--effort", options->effort, "instant, quick, thorough or exhaustive")
       ->capture_default_str();
   command->add_option("--budget", options->budget, "Most time for each direction: 60s, 2m");
