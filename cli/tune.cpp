@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/problem_list.h"
 #include "cli/report.h"
+#include "cli/shard.h"
 #include "core/print.h"
 
 namespace grkan::cli {
@@ -20,6 +21,7 @@ struct TuneVerbOptions {
   TaskOptions task;
   DeviceOptions device;
   std::string problems;  // the path of a list; empty: what `task` names
+  std::string shard;     // the part of the list, 2/4; empty: all
   std::string effort = "quick";
   std::string budget;
   std::uint64_t seed = 1;
@@ -182,8 +184,25 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
   return text;
 }
 
+// A list goes on without what failed; the first one's status is the call's.
+void add_failed(Report& report, const ListedTask& entry, const Error& error) {
+  Json& failed = report.document["failed"];
+  failed.push_back({{"task", to_string(entry.task)},
+                    {"rows", {entry.rows.low, entry.rows.high}},
+                    {"inner", entry.inner},
+                    {"status", status_name(error.status())},
+                    {"message", error.what()}});
+  report.failed = true;
+  const std::string line = fmt::format("{}: {}", to_string(entry), error.what());
+  print_to(stderr, "grkan: {}\n", line);
+  if (failed.size() == 1)
+    report.document["failure"] = failure_json(status_name(error.status()), line);
+  report.text += line + "\n";
+}
+
 Report tune(const TuneVerbOptions& options) {
-  const std::vector<ListedTask> list = listed_tasks(options);
+  std::vector<ListedTask> list = listed_tasks(options);
+  if (!options.shard.empty()) list = take_shard(list, parse_shard(options.shard));
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
@@ -199,19 +218,30 @@ Report tune(const TuneVerbOptions& options) {
   std::signal(SIGINT, on_interrupt);
   Report report;
   report.document["results"] = Json::array();
-  for (const auto& [task, rows, inner, count] : list) {
-    if (interrupted) break;
+  const auto tune_entry = [&](const ListedTask& entry) {
     how.rows.reset();
     // A range is tuned at its upper end and holds for all of it.
+    const auto& [task, rows, inner, count] = entry;
     if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
     const TuneResult result = grkan::tune(context, device, task, rows.high, inner, how);
     if (terminal) print_to(stderr, "\r\033[K");
     report.document["results"].push_back(result_json(result, device, context.cache().folder()));
     report.document["results"].back()["count"] = count;
     report.text += result_text(result, rows.high);
+  };
+  if (!options.problems.empty()) report.document["failed"] = Json::array();
+  for (const ListedTask& entry : list) {
+    if (interrupted) break;
+    try {
+      tune_entry(entry);
+    } catch (const Error& error) {
+      if (options.problems.empty()) throw;
+      add_failed(report, entry, error);
+    }
   }
-  report.failed = interrupted;
+  if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
+    report.failed = true;
     const std::string message = "interrupted; what was measured is kept and the next run goes on";
     report.document["failure"] = failure_json("interrupted", message);
     report.text += message + "\n";
@@ -228,6 +258,8 @@ Verb add_tune(CLI::App& app) {
   options->device.declare(*command);
   command->add_option("--problems", options->problems,
                       "A list of tasks, a line of JSON each (docs/tuning.md); -: standard input");
+  command->add_option("--shard", options->shard,
+                      "The part of the list to tune here, k/N: 2/4 is the second of four");
   command->add_option("--effort", options->effort, "instant, quick, thorough or exhaustive")
       ->capture_default_str();
   command->add_option("--budget", options->budget, "Most time for each direction: 60s, 2m");

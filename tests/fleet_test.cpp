@@ -1,6 +1,7 @@
 // Lists of problems on the command line.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -59,6 +60,41 @@ TEST_F(FleetTest, AListIsTunedEntryByEntry) {
   EXPECT_EQ(results[2]["task"], "forward/p5q4-A-c64-g8-f32-last");
   EXPECT_EQ(results[2]["winner_rows"], Json({1, 64}));
   EXPECT_EQ(results[2]["count"], 1);
+}
+
+TEST_F(FleetTest, ShardsTogetherAreTheList) {
+  std::vector<std::string> tasks;
+  for (const char* shard : {"1/3", "2/3", "3/3"}) {
+    const Result result = run(Command(folder_), {"tune", "--problems", list_, "--shard", shard,
+                                                 "--effort", "instant", "--json"});
+    const Json document = result.json();
+    Documented("tune", true).hold(document);
+    EXPECT_EQ(document["results"].size(), 1U) << "three tasks, three shards";
+    for (const Json& entry : document["results"]) tasks.push_back(entry["task"]);
+  }
+  std::sort(tasks.begin(), tasks.end());
+  EXPECT_EQ(tasks, (Words{"backward.dx.da.db/p5q4-A-c32-g8-f32-last",
+                          "forward/p5q4-A-c32-g8-f32-last", "forward/p5q4-A-c64-g8-f32-last"}));
+  const Words empty = {"tune", "--problems", list_, "--shard", "4/4"};
+  EXPECT_EQ(run(Command(folder_), empty).out, "shard 4/4 has no task\n");
+  const Words wrong = {"tune", "--problems", list_, "--shard", "0/4"};
+  EXPECT_NE(run(Command(folder_), wrong, 2).err.find("use 1/4 to 4/4"), std::string::npos);
+}
+
+// Too many channels for any memory: that entry fails, and it alone.
+TEST_F(FleetTest, AFailedEntryIsToldAndTheOthersAreTuned) {
+  std::ofstream(list_) << R"({"task": "forward/p5q4-A-c32-g8-f32-first", "inner": 4000000000000}
+{"task": "forward/p5q4-A-c32-g8-f32-last", "rows": 100})";
+  const Result result =
+      run(Command(folder_), {"tune", "--problems", list_, "--effort", "instant", "--json"}, 1);
+  const Json document = result.json();
+  Documented("tune", true).hold(document);
+  ASSERT_EQ(document["failed"].size(), 1U) << result.err;
+  EXPECT_EQ(document["failed"][0]["task"], "forward/p5q4-A-c32-g8-f32-first");
+  EXPECT_EQ(document["failed"][0]["inner"], 4000000000000);
+  EXPECT_EQ(document["failed"][0]["status"], document["failure"]["status"]);
+  ASSERT_EQ(document["results"].size(), 1U);
+  EXPECT_EQ(document["results"][0]["task"], "forward/p5q4-A-c32-g8-f32-last");
 }
 
 TEST_F(FleetTest, WrongListsAreToldBeforeAnythingIsTuned) {
