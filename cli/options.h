@@ -17,7 +17,16 @@ namespace grkan::cli {
 struct RowRange {
   std::int64_t low = 0;
   std::int64_t high = 0;
+
+  bool operator==(const RowRange&) const = default;
 };
+// "25216" or "1..4096"; throws invalid_argument.
+RowRange parse_row_range(const std::string& text);
+
+// The tasks of a problem by a direction's name: forward, backward, or both, which is first the one
+// and then the other. Throws invalid_argument for any other name.
+std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
+                           Gradients gradients);
 
 // A check for a numeric option: a whole number in decimal that its variable can hold, from `low` to
 // `high`. Whether it makes sense is the verb's to say.

@@ -14,7 +14,6 @@
 #include <tuple>
 #include <utility>
 
-
 #include "core/error.h"
 #include "tuner/candidate_calls.h"
 #include "tuner/cost_model.h"
@@ -84,6 +83,7 @@ class OfflineTuning {
         space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
                                request.inner)),
         candidates_(space_.schedules.size()),
+        recorded_(space_.schedules.size()),
         start_(std::chrono::steady_clock::now()) {
     for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
   }
@@ -128,10 +128,10 @@ class OfflineTuning {
     if (field != nullptr) line[field] = counts;
     calls_.record(line);
   }
-  void fail_candidate(std::size_t i, StepResult step) {
+  void fail_candidate(std::size_t i, const StepResult& step) {
     candidates_[i].status = step.status;
-    candidates_[i].why = std::move(step.why);
-    record(i, nullptr, {});
+    candidates_[i].why = step.why;
+    if (recorded_[i].status != step.status) record(i, nullptr, {});
   }
 
   void resume() {
@@ -146,13 +146,10 @@ class OfflineTuning {
         continue;  // of another version, or damaged: counted again
       }
     }
-    resumed_ = std::count_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) {
-      return c.status != CandidateStatus::skipped;
-    });
   }
 
   void resume(const Json& line, std::size_t i) {
-    Candidate& candidate = candidates_[i];
+    Candidate& candidate = recorded_[i];
     const CandidateStatus status = parse_candidate_status(line.at("status").get<std::string>());
     if (line.contains("counts")) {
       candidate.from_code = predict(static_facts(call(i), line.at("counts")), *request_.gpu);
@@ -171,8 +168,17 @@ class OfflineTuning {
   }
 
   // Builds once and predicts from the code; the prediction stays empty where code tells nothing.
-  // Called from several threads, for different candidates.
+  // Called from several threads, for different candidates. `counts` stays null for what was
+  // recorded.
   StepResult look_at_code(std::size_t i, Json& counts) {
+    const Candidate& recorded = recorded_[i];
+    if (recorded.best()) {  // executed alone: its code tells nothing
+      candidates_[i].from_code = recorded.from_code;
+      return {};
+    }
+    if (recorded.status == CandidateStatus::compile_failed) {
+      return {.status = recorded.status, .why = recorded.why};
+    }
     StepResult step = calls_.build(names_[i]);
     if (step.status != CandidateStatus::ok) return step;
     step = calls_.count(names_[i], counts);
@@ -190,6 +196,12 @@ class OfflineTuning {
   bool execute(std::size_t i) {
     Candidate& candidate = candidates_[i];
     if (candidate.executed) return true;
+    if (recorded_[i].executed) {
+      const auto from_code = candidate.from_code;
+      candidate = recorded_[i];
+      candidate.from_code = from_code;
+      return true;
+    }
     StepResult step = calls_.build(names_[i]);
     if (step.status == CandidateStatus::ok) step = calls_.check(names_[i]);
     if (step.status == CandidateStatus::ok && !(step.value <= 1)) {
@@ -203,7 +215,7 @@ class OfflineTuning {
       step = calls_.execute(names_[i], shape.rows, shape.multiprocessors, launches);
     }
     if (step.status != CandidateStatus::ok) {
-      fail_candidate(i, std::move(step));
+      fail_candidate(i, step);
       return false;
     }
     candidate.executed = predict_executed(i, launches);
@@ -237,12 +249,12 @@ class OfflineTuning {
     for (std::size_t k = 0; k < batch.size(); ++k) {
       const std::size_t i = batch[k];
       if (steps[k].status != CandidateStatus::ok) {
-        fail_candidate(i, std::move(steps[k]));
+        fail_candidate(i, steps[k]);
       } else if (!candidates_[i].from_code) {
         execute(i);
       } else {
         candidates_[i].status = CandidateStatus::ok;
-        record(i, "counts", counts[k]);
+        if (!counts[k].is_null()) record(i, "counts", counts[k]);
       }
     }
   }
@@ -371,6 +383,11 @@ class OfflineTuning {
     Json ties = Json::array();
     for (const std::size_t i : near_ties_) ties.push_back(names_[i]);
     const Json list = candidates_json();
+    std::int64_t resumed = 0;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      const bool looked_at = candidates_[i].status != CandidateStatus::skipped;
+      if (looked_at && recorded_[i].status != CandidateStatus::skipped) ++resumed;
+    }
     return {{"schema", kTuneSchema},
             {"task", to_string(request_.task)},
             {"target", request_.target.name},
@@ -392,7 +409,7 @@ class OfflineTuning {
             {"candidates", list},
             {"space", {{"candidates", names_.size()}, {"left_out", space_.left_out}}},
             {"looked_at", list.size()},
-            {"resumed", resumed_},
+            {"resumed", resumed},
             {"disturbed", false},
             {"disturbed_why", ""},
             {"cancelled", cancelled_},
@@ -404,10 +421,10 @@ class OfflineTuning {
   Space space_;
   std::vector<std::string> names_;
   std::vector<Candidate> candidates_;
+  std::vector<Candidate> recorded_;  // by an earlier tuning: taken when the strategy asks for them
   std::chrono::steady_clock::time_point start_;
   std::vector<std::size_t> near_ties_;
   std::size_t winner_ = 0;
-  std::int64_t resumed_ = 0;
   bool cancelled_ = false;
   bool out_of_time_ = false;
 };
