@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cache/cache.h"
+#include "cache/measurements.h"
 #include "cli/report_page/page.h"
 #include "core/schedule.h"
 
@@ -174,9 +175,13 @@ TEST_F(ReportPageTest, LinesOfAScheduleBecomeOneCandidate) {
 }
 
 TEST_F(ReportPageTest, AnotherCompilersMeasurementsAreCountedOnly) {
-  record({.microseconds = {500}, .compiler = "llvm 21"});
-  ::sleep(1);  // dates are in seconds
   record({.microseconds = {100}});
+  Json old =
+      Json::parse(stamp_measurement(line({.microseconds = {500}, .compiler = "llvm 21"}), cpu()));
+  old["date"] = "2020-01-01T00:00:00Z";
+  const fs::path log = fs::path(folder()) / "measurements" / "older.jsonl";
+  std::ofstream(log) << old.dump() << "\n";
+  fs::permissions(log, fs::perms::owner_read);
   const Tuning tuning = read().tasks.at(0).tunings.at(0);
   EXPECT_EQ(tuning.compiler, "llvm 22.1.8");
   EXPECT_EQ(tuning.older_lines, 1);
@@ -244,6 +249,8 @@ TEST_F(ReportPageTest, FiltersTakeWhatWasAskedFor) {
   const CacheTunings of_rows = read({.rows = Range{7000, 10'000}});
   EXPECT_EQ(of_rows.lines, 1);
   EXPECT_EQ(of_rows.winners, 1);
+  EXPECT_EQ(read({.rows = Range{5000, 6000}}).winners, 1);  // holds for these, tuned at 8000
+  EXPECT_EQ(read({.rows = Range{100, 3999}}).winners, 0);
   EXPECT_EQ(read({.inner = 7}).tasks.size(), 0U);
   EXPECT_EQ(read({.determinism = Determinism::run_to_run}).winners, 0);
 }
@@ -397,6 +404,7 @@ TEST_F(ReportPageTest, WritesThePageForTheBrowser) {
          hostile);
   store(winner(kBetter, {1000, 2000}, "2026-01-01T00:00:00Z", hostile));
   store(winner(kDefault, {2001, 40'000}, "2026-01-02T00:00:00Z", hostile));
+  store(winner(kDefault, {40'001, 80'000}, "2026-01-02T00:00:00Z", hostile));
   Winner disturbed = winner(kOther, {1, 999}, "2026-01-03T00:00:00Z", hostile);
   disturbed.disturbed = true;
   store(disturbed);
