@@ -208,6 +208,7 @@ PLOTS = '''return [...document.querySelectorAll('figure svg')].map((svg) => ({
       const box = mark.getBBox();
       return [mark.textContent, box.y + box.height / 2];
     }),
+    beyond: [...svg.querySelectorAll('.beyond')].map((mark) => mark.textContent),
     points: svg.querySelectorAll('.candidate').length}))'''
 
 
@@ -241,6 +242,8 @@ def plots_have_axes_and_tell_the_truth(browser, page, folder):
         told = re.fullmatch(r'memory floor (.*) \(.*\)', plot['floorText'])[1]
         hold(abs(place_of(nanoseconds(told), plot) - plot['floor']) < 1, 'floor at', plot['floor'])
     full = max(ranks, key=lambda plot: plot['points'])
+    hold([mark.splitlines()[1] for mark in full['beyond']] == ['5.000 ms'], 'beyond the axis:', full['beyond'])
+    hold(max(tick[0] for tick in full['yTicks']) < 1000, 'one slow point squeezes the rest:', full['yTicks'])
     hold(full['points'] >= 38 and all(full['marks']), 'points, winner and default:', full)
 
 

@@ -402,6 +402,7 @@ TEST_F(ReportPageTest, WritesThePageForTheBrowser) {
   record({.schedule = kOther, .status = "wrong_answer", .why = kHostile}, hostile);
   record({.schedule = "v8_u4_r4_bcast_nt@slice256", .status = "compile_failed", .why = "no room"},
          hostile);
+  record({.schedule = "v1_u1_r1_bcast_cached@slice256", .microseconds = {5000}}, hostile);
   store(winner(kBetter, {1000, 2000}, "2026-01-01T00:00:00Z", hostile));
   store(winner(kDefault, {2001, 40'000}, "2026-01-02T00:00:00Z", hostile));
   store(winner(kDefault, {40'001, 80'000}, "2026-01-02T00:00:00Z", hostile));

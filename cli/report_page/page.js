@@ -182,10 +182,12 @@ function linearTicks(low, high, most) {
 }
 
 // The scale of times (ns) that all plots of a tuning share: logarithmic where they span more than
-// three times.
-function timeScale(times) {
-  const least = Math.min(...times);
-  const most = Math.max(...times);
+// three times. It ends at 8 times the fastest, unless what `must` be seen is slower.
+const SPAN = 8;
+function timeScale(times, must) {
+  const fastest = Math.min(...times);
+  const least = Math.min(fastest, ...must);
+  const most = Math.max(Math.min(Math.max(...times), SPAN * fastest), ...must);
   const [unit, factor] = unitOf(least);
   const log = most > 3 * least;
   const pad = log ? (most / least) ** .06 : (most - least) * .08 || least * .1;
@@ -198,6 +200,7 @@ function timeScale(times) {
     ticks: (log ? logTicks(low, high) : linearTicks(low, high, 5)).map(
         (value) => ({at: place(value), text: String(+value.toPrecision(6))})),
     place: (ns) => place(ns / factor),
+    most,
   };
 }
 
@@ -205,6 +208,7 @@ const MARKS = {
   candidate: (x, y) => draw('circle', {class: 'candidate', cx: x, cy: y, r: 3.2}),
   predicted: (x, y) => draw('circle', {class: 'predicted', cx: x, cy: y, r: 3.2}),
   default: (x, y) => draw('rect', {class: 'default-mark', x: x - 4.5, y: y - 4.5, width: 9, height: 9}),
+  beyond: (x, y) => draw('path', {class: 'beyond', d: `M${x} ${y - 4}l4.5 8h-9z`}),
   winner: (x, y) => draw('path', {class: 'winner-mark', d: `M${x} ${y - 7}l7 7l-7 7l-7-7z`}),
 };
 
@@ -237,16 +241,13 @@ function axes(frame) {
   if (frame.floor) {
     const place = y(frame.floor.ns);
     svg.append(draw('line', {class: 'floor', x1: box.left, x2: box.right, y1: place, y2: place}));
-    if (frame.floor.text) {
-      svg.append(draw('text', {class: 'floor-label', x: box.right, y: place - 5, 'text-anchor': 'end'},
-                      frame.floor.text));
-    }
   }
   return {svg, x, y, box};
 }
 
-function addMark(svg, point, x, y) {
-  const mark = MARKS[point.role](x, y);
+// A point slower than the axis ends is marked at its end.
+function addMark({svg, y, box}, scale, point, x) {
+  const mark = point.ns > scale.most ? MARKS.beyond(x, box.top - 1) : MARKS[point.role](x, y(point.ns));
   const label = point.role === 'winner' || point.role === 'default' ? `${point.role}: ` : '';
   mark.append(draw('title', {}, `${label}${point.schedule}\n${timeText(point.ns)}` +
                    `${point.candidate.predicted ? ' (predicted)' : ''}`));
@@ -266,13 +267,14 @@ function rankPlot(points, scale, floor) {
     const ranks = [1];
     for (let rank = step; rank <= last; rank += step) if (rank > 1) ranks.push(rank);
     const fastest = points[0];
-    const {svg, x, y, box} = axes({
+    const frame = axes({
       width, height: 280, scale, floor,
       xLabel: 'rank (candidates, by median time)',
       xTicks: ranks.map((rank) => ({at: at(rank), text: count(rank)})),
       title: `Times of ${plural(last, 'candidate')}, from ${timeText(fastest.ns)} to ` +
           `${timeText(points[last - 1].ns)}. ${floor ? floor.text + '. ' : ''}The table has them all.`,
     });
+    const {svg, x, y, box} = frame;
     const within = (place) => Math.min(box.bottom, Math.max(box.top, place));
     for (const point of points) {
       const {p10, p90} = point.candidate.time_ns;
@@ -280,7 +282,10 @@ function rankPlot(points, scale, floor) {
       const place = x(at(point.rank));
       svg.append(draw('line', {class: 'spread', x1: place, x2: place, y1: within(y(p10)), y2: within(y(p90))}));
     }
-    for (const point of byDepth(points)) addMark(svg, point, x(at(point.rank)), y(point.ns));
+    for (const point of byDepth(points)) addMark(frame, scale, point, x(at(point.rank)));
+    if (floor) {
+      svg.append(draw('text', {class: 'floor-label', x: box.right, y: y(floor.ns) - 5, 'text-anchor': 'end'}, floor.text));
+    }
     return svg;
   });
 }
@@ -293,28 +298,32 @@ function parameterPlot(parameter, points, scale, floor) {
   const label = parameter.unit ? `${name} (${parameter.unit})` : name;
   return plot(make('b', {}, name), (width) => {
     const center = (band) => (band + .5) / bands;
-    const {svg, x, y} = axes({
-      width, height: 220, scale, floor: floor && {ns: floor.ns}, xLabel: label,
+    const frame = axes({
+      width, height: 220, scale, floor, xLabel: label,
       xTicks: parameter.values.map((text, band) => ({at: center(band), text})),
       title: `Time against ${label}. Best: ` + parameter.values.map(
           (text, i) => `${text}: ${timeText(best[i])}`).join('; ') + '.',
     });
+    const {svg, x, y} = frame;
     const half = (x(1) - x(0)) / bands * .36;
     for (const point of byDepth(points)) {
       const band = parameter.of[point.index];
       if (band === null) continue;
       // Points of one value are spread so that they are seen, the same way every time.
       const shift = DEPTH[point.role] > 0 ? 0 : ((point.rank * .618034) % 1 - .5) * 2 * half;
-      addMark(svg, point, x(center(band)) + shift, y(point.ns));
+      addMark(frame, scale, point, x(center(band)) + shift);
     }
-    best.forEach((ns, band) => svg.append(draw('line', {
-      class: 'best', x1: x(center(band)) - half - 3, x2: x(center(band)) + half + 3, y1: y(ns), y2: y(ns),
-    })));
+    best.forEach((ns, band) => {
+      if (ns > scale.most) return;  // its marks at the end of the axis tell
+      svg.append(draw('line', {class: 'best', x1: x(center(band)) - half - 3, x2: x(center(band)) + half + 3,
+                               y1: y(ns), y2: y(ns)}));
+    });
     return svg;
   });
 }
 
-function legend(points, floor, bars) {
+function legend(points, scale, floor, bars) {
+  const beyond = points.filter((point) => point.ns > scale.most).length;
   const item = (shape, text) => make('li', {}, draw('svg', {width: 22, height: 16, 'aria-hidden': 'true'}, shape), text);
   const has = (role) => points.some((point) => point.role === role);
   return make('ul', {class: 'legend'},
@@ -322,6 +331,7 @@ function legend(points, floor, bars) {
       has('default') ? item(MARKS.default(11, 8), 'default') : null,
       has('candidate') ? item(MARKS.candidate(11, 8), 'other candidate') : null,
       has('predicted') ? item(MARKS.predicted(11, 8), 'predicted') : null,
+      beyond > 0 ? item(MARKS.beyond(11, 8), `slower than the axis ends (${count(beyond)})`) : null,
       bars ? item(draw('line', {class: 'best', x1: 2, x2: 20, y1: 8, y2: 8}), 'best of a value') : null,
       floor ? item(draw('line', {class: 'floor', x1: 0, x2: 22, y1: 8, y2: 8}), floor.text) : null);
 }
@@ -470,8 +480,9 @@ function tuningPart(task, tuning) {
   parts.push(make('p', {class: 'muted'}, `Default: `, code(tuning.default), `. Candidates: ${statuses || 'none'}.${made}${left}${older}`));
   if (points.length > 0) {
     const times = points.map((point) => point.ns);
-    const scale = timeScale(floor ? [...times, floor.ns] : times);
-    parts.push(make('h4', {}, 'Time of each candidate'), legend(points, floor, tuning.parameters.length > 0), rankPlot(points, scale, floor));
+    const seen = points.filter((point) => DEPTH[point.role] > 0).map((point) => point.ns);
+    const scale = timeScale(times, floor ? [...seen, floor.ns] : seen);
+    parts.push(make('h4', {}, 'Time of each candidate'), legend(points, scale, floor, tuning.parameters.length > 0), rankPlot(points, scale, floor));
     if (tuning.parameters.length > 0) {
       parts.push(make('h4', {}, 'Time against each parameter that varies'),
                  make('div', {class: 'panels'}, tuning.parameters.map((parameter) => parameterPlot(parameter, points, scale, floor))));
