@@ -282,8 +282,8 @@ Json left_out_json(const LeftOut& left_out, const CacheTunings& tunings,
   Json said = Json::array();
   if (left_out.tunings > 0) {
     said.push_back(
-        fmt::format("{} tunings older than the latest {}; to see them, name their task: "
-                    "grkan report TASK",
+        fmt::format("{} tunings older than the latest {}; to see them, name their task and rows: "
+                    "grkan report TASK --rows LOW..HIGH",
                     left_out.tunings, options.most_tunings));
   }
   if (left_out.candidates > 0) {

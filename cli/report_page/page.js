@@ -589,8 +589,12 @@ function notes(title, lines) {
       make('div', {class: 'notes'}, make('b', {}, title), make('ul', {}, lines.map((line) => make('li', {}, line))));
 }
 
-const OPEN_AT_FIRST = 3;
-const parts = data.tasks.map((task, i) => taskPart(task, i, i < OPEN_AT_FIRST));
+const SIZES_OPEN_AT_FIRST = 6;
+let sizes = 0;
+const parts = data.tasks.map((task, i) => {
+  sizes += task.tunings.length;
+  return taskPart(task, i, sizes <= SIZES_OPEN_AT_FIRST);
+});
 build(document.getElementById('page'), {}, [
   make('h1', {}, 'Tunings'),
   make('p', {class: 'muted'}, `${plural(data.measurements, 'measurement')} and ${plural(data.winners, 'winner')} from `,
