@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "cache/folder.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -158,6 +159,14 @@ void DeviceOptions::declare(CLI::App& command) {
       ->check(whole_number(INT32_MIN, INT32_MAX))
       ->capture_default_str();
   command.add_option("--cache", cache, "Cache folder (else GRKAN_CACHE_DIR, XDG_CACHE_HOME, HOME)");
+}
+
+std::string cache_folder(const std::string& option) {
+  const std::string folder = resolve_cache_folder(option);
+  if (folder.empty()) {
+    fail_argument("there is no cache folder: give --cache, or set GRKAN_CACHE_DIR or HOME");
+  }
+  return folder;
 }
 
 std::vector<std::string> split_list(const std::string& text, const std::string& what) {

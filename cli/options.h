@@ -73,6 +73,9 @@ struct DeviceOptions {
   void declare(CLI::App& command);
 };
 
+// Where the cache lies, for verbs that are about it; throws where there is none.
+std::string cache_folder(const std::string& option);
+
 // "a,b,c" as its parts; throws on an empty one.
 std::vector<std::string> split_list(const std::string& text, const std::string& what);
 
