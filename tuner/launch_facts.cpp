@@ -31,8 +31,9 @@ struct Pipe {
   double times = 1;
 };
 
-// PTX, by core/ptx_class.h. An operand's sign costs nothing in machine code, nor does a parameter:
-// it is an operand in constant memory. A division is a reciprocal and some ten others.
+// PTX, by core/ptx_class.h. What machine code does not have is not counted: an operand's sign, a
+// parameter (an operand in constant memory), a move (another name of a register). A division is a
+// reciprocal and some ten others.
 constexpr std::array kPtxPipes = {Pipe{"fma", &WarpInstructions::fp32},
                                   Pipe{"add", &WarpInstructions::fp32},
                                   Pipe{"mul", &WarpInstructions::fp32},
@@ -65,6 +66,7 @@ constexpr std::array kPtxPipes = {Pipe{"fma", &WarpInstructions::fp32},
                                   Pipe{"shared atomic", &WarpInstructions::memory},
                                   Pipe{"warp", &WarpInstructions::memory},
                                   Pipe{"sign", &WarpInstructions::other, 0},
+                                  Pipe{"move", &WarpInstructions::other, 0},
                                   Pipe{"param load", &WarpInstructions::other, 0}};
 
 // Machine code: the first prefix that fits.
