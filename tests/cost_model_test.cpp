@@ -307,6 +307,7 @@ json report_of(std::int64_t x, std::int64_t y, int threads) {
              {{"fma", 1600 * blocks},
               {"fma f64", 160 * blocks},
               {"sign", 320 * blocks},
+              {"move", 64 * blocks},
               {"branch", 160 * blocks},
               {"float division", 32 * blocks},
               {"global load", 928 * blocks}}},
