@@ -29,10 +29,10 @@ nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerRep
   return nlohmann::json::parse(report.json()).at("launches").at(0);
 }
 
-std::vector<LaunchFacts> execute(const GpuCall& call, const CudaBuild& build) {
+std::vector<LaunchFacts> execute(const GpuCall& call, const Binary& binary) {
   const SampleShape shape = sample_shape(call);
   vgpu::Memory memory(kDeviceMemory);
-  const vgpu::Module module(build.output.ptx, memory);
+  const vgpu::Module module(binary.ptx, memory);
   Sample sample(call.task, {.rows = shape.rows, .inner = call.inner});
   vgpu::VirtualSample device(sample, memory);
   const std::vector<vgpu::LaunchResult> results =
@@ -40,11 +40,11 @@ std::vector<LaunchFacts> execute(const GpuCall& call, const CudaBuild& build) {
   const CudaLaunch launch =
       cuda_launch(call.task, call.schedule, shape.rows, call.inner, shape.multiprocessors);
   nlohmann::json launches = nlohmann::json::array();
-  launches.push_back(report_launch(results.at(0), build.kernels.at(0),
+  launches.push_back(report_launch(results.at(0), binary.kernels.at(0),
                                    {launch.grid_x, launch.grid_y, 1}, {launch.threads, 1, 1},
                                    call.gpu));
   if (results.size() > 1) {
-    launches.push_back(report_launch(results.at(1), build.kernels.at(1),
+    launches.push_back(report_launch(results.at(1), binary.kernels.at(1),
                                      {launch.second_pass_blocks, 1, 1},
                                      {launch.second_pass_threads, 1, 1}, call.gpu));
   }

@@ -5,7 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "codegen/cuda_binary.h"
+#include "core/binary.h"
 #include "core/target.h"
 #include "tuner/launch_facts.h"
 #include "virtual_gpu/launch.h"
@@ -20,7 +20,7 @@ Target target_of(const GpuModel& gpu);
 nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerReport& compiled,
                              vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu);
 
-// Executes the call's sample; `build` is of its task and schedule.
-std::vector<LaunchFacts> execute(const GpuCall& call, const CudaBuild& build);
+// Executes the call's sample; `binary` is of its task and schedule.
+std::vector<LaunchFacts> execute(const GpuCall& call, const Binary& binary);
 
 }  // namespace grkan

@@ -17,6 +17,7 @@
 
 #include "bench/executed_call.h"
 #include "bench/guarded.h"
+#include "codegen/compiler.h"
 #include "codegen/sass.h"
 #include "core/error.h"
 #include "tuner/cost_model.h"
@@ -77,11 +78,11 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
   for (const Schedule& schedule : schedules) {
     GpuCall call{
         .task = task, .schedule = std::get<CudaSchedule>(schedule), .gpu = gpu, .rows = kRows};
-    const CudaBuild build = build_cuda(task, call.schedule, target);
+    const Binary binary = compile_cuda(task, call.schedule, target);
     Predicted candidate{.schedule = to_string(schedule)};
     std::vector<LaunchFacts> executed;
     try {
-      executed = execute(call, build);
+      executed = execute(call, binary);
     } catch (const Error& error) {
       if (error.status() != Status::invalid_argument) throw;
       fmt::print(stderr, "left out: {}\n", error.what());
@@ -90,7 +91,7 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
     candidate.executed = predict(executed, gpu).seconds;
     try {
       const std::vector<LaunchFacts> code =
-          static_facts(call, count_instructions(build, task, call.schedule, kRows, call.inner,
+          static_facts(call, count_instructions(binary, call.schedule, kRows, call.inner,
                                                 int(gpu.multiprocessors.value)));
       candidate.from_code = predict(code, gpu).seconds;
       candidate.ptx_over_sass = issued(executed) / issued(code);

@@ -17,7 +17,8 @@
 #include "bench/executed_call.h"
 #include "bench/guarded.h"
 #include "bench/peer_kernels.h"
-#include "codegen/cuda_binary.h"
+#include "codegen/compiler.h"
+#include "codegen/nvrtc.h"
 #include "core/error.h"
 #include "tuner/cost_model.h"
 
@@ -70,7 +71,7 @@ std::vector<LaunchFacts> own_facts(const Task& task, const Options& options) {
   GpuCall call{.task = task, .schedule = {}, .gpu = options.gpu, .rows = options.rows};
   const Target target = target_of(options.gpu);
   call.schedule = std::get<CudaSchedule>(default_schedule(task, target, options.rows));
-  return execute(call, build_cuda(task, call.schedule, target));
+  return execute(call, compile_cuda(task, call.schedule, target));
 }
 
 void print_line(std::string_view name, const Prediction& p) {

@@ -69,7 +69,8 @@ Json candidate_json(const Json& from) {
   Json json = {{"schedule", from.at("schedule")}, {"status", from.at("status")}};
   if (const Json& seconds = from.at("seconds"); seconds.is_object()) {
     for (const char* field : {"median", "p10", "p90"}) {
-      json["time_ns"][field] = seconds.at(field).get<double>() * 1e9;
+      const Json& value = seconds.at(field);
+      json["time_ns"][field] = value.is_number() ? Json(value.get<double>() * 1e9) : Json();
     }
     json["time_ns"]["samples"] = seconds.at("samples");
   } else {

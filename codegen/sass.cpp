@@ -405,19 +405,19 @@ std::vector<CodeLoop> find_loops(const Code& code, bool apart) {
   return loops;
 }
 
-nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const Target& target,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
-  return count_instructions(build_cuda(task, s, target), task, s, rows, inner, multiprocessors);
-}
-
-nlohmann::json count_instructions(const CudaBuild& build, const Task& task, const CudaSchedule& s,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
+nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& s, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors) {
+  const Task& task = binary.task;
+  if (compiled_text(Schedule(s)) != binary.compiled_schedule || binary.kernels.empty()) {
+    fail_argument("the binary is of schedule {}, not of {}", binary.compiled_schedule,
+                  to_string(Schedule(s)));
+  }
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);
   std::vector<std::pair<std::string, Runs>> kernels = {
-      {build.source.symbol, main_runs(task, s, launch, rows, inner)}};
-  if (!build.source.second_pass_symbol.empty()) {
-    kernels.emplace_back(build.source.second_pass_symbol, second_runs(task, s, launch, inner));
+      {binary.kernels[0].symbol, main_runs(task, s, launch, rows, inner)}};
+  if (binary.kernels.size() > 1) {
+    kernels.emplace_back(binary.kernels[1].symbol, second_runs(task, s, launch, inner));
   }
   // The counts of each kernel; empty when a kernel is missing or its loops are others.
   const auto count = [&](const std::vector<Code>& codes) {
@@ -441,7 +441,7 @@ nlohmann::json count_instructions(const CudaBuild& build, const Task& task, cons
   const auto set_launches = [&](const std::vector<Counts>& counts, const char* of) {
     json["launches"] = nlohmann::json::array();
     for (std::size_t k = 0; k < counts.size(); ++k) {
-      const CompilerReport& report = build.kernels.at(k);
+      const CompilerReport& report = binary.kernels[k];
       nlohmann::json entry = {{"kernel", kernels[k].first},
                               {"counted", of},
                               {"registers", nullptr},
@@ -457,14 +457,14 @@ nlohmann::json count_instructions(const CudaBuild& build, const Task& task, cons
     for (const Counts& c : counts) sum += c.*field;
     return sum;
   };
-  if (const auto ptx = count(parse_ptx(build.output.ptx)); !ptx.empty()) {
+  if (const auto ptx = count(parse_ptx(binary.ptx)); !ptx.empty()) {
     json["instructions_per_element"]["ptx"] = total(ptx, &Counts::total) / elements;
     set_launches(ptx, "ptx");
   } else {
     json["why"] = "the loops of the PTX are not those of the source";
   }
   try {
-    const auto sass = count(parse_sass(disassemble(build.output.cubin)));
+    const auto sass = count(parse_sass(disassemble(binary.code)));
     if (sass.empty()) {
       json["why"] = "the loops of the SASS are not those of the source";
       return json;
