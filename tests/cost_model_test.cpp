@@ -307,6 +307,7 @@ json report_of(std::int64_t x, std::int64_t y, int threads) {
              {{"fma", 1600 * blocks},
               {"fma f64", 160 * blocks},
               {"sign", 320 * blocks},
+              {"move", 64 * blocks},
               {"branch", 160 * blocks},
               {"float division", 32 * blocks},
               {"global load", 928 * blocks}}},
@@ -368,8 +369,9 @@ TEST(LaunchFacts, ASampleHasTheBlocksOfTheCall) {
           const CudaLaunch whole = launch(rows, int(call.gpu.multiprocessors.value));
           const CudaLaunch part = launch(sample.rows, sample.multiprocessors);
           EXPECT_EQ(part.grid_x, whole.grid_x);
-          EXPECT_NEAR(double(sample.rows) / part.grid_y, double(rows) / whole.grid_y,
-                      0.02 * double(rows) / whole.grid_y)
+          const double block_rows =
+              std::min(double(rows) / whole.grid_y, 64.0 * std::max(1, call.schedule.tile_rows));
+          EXPECT_NEAR(double(sample.rows) / part.grid_y, block_rows, 0.02 * block_rows)
               << gpu << ' ' << channels << ' ' << rows << ' ' << direction;
           EXPECT_LE(part.grid_y, whole.grid_y);
           if (rows > 2000) {  // a small call is its own sample
@@ -404,6 +406,26 @@ TEST(LaunchFacts, OfASampleAreThoseOfTheCall) {
   EXPECT_THROW(executed_facts(call, {sample.rows * 2, sample.multiprocessors}, one), Error);
   EXPECT_THROW(executed_facts(call, sample, json::array()), Error);
   EXPECT_THROW(executed_facts(call, sample, json("junk")), Error);
+}
+
+TEST(LaunchFacts, LongBlocksAreSampledShort) {
+  // One row block of 25216 rows, 8 rows of threads: 64 rows of each thread are enough. What a block
+  // adds atomically it adds once.
+  const GpuCall call = call_of("backward.dx.da.db/p5q4-A-c3072-g8-f32-last",
+                               "v1_r2_x8_y8_newton_run16_blockatomics@blocks1", 25216, "h200");
+  const SampleShape sample = sample_shape(call);
+  EXPECT_EQ(sample.rows, 512);
+  const CudaLaunch launch =
+      cuda_launch(call.task, call.schedule, sample.rows, 1, sample.multiprocessors);
+  ASSERT_EQ(launch.grid_y, 1U);
+  const json report = json::array({report_of(launch.grid_x, 1, 64)});
+  const LaunchFacts f = executed_facts(call, sample, report).at(2);
+  const LaunchFacts one = launch_facts(report[0]);
+  EXPECT_NEAR(f.instructions.fp32, one.instructions.fp32 * 25216 / 512, 1);
+  EXPECT_NEAR(f.sectors, one.sectors * 25216 / 512, 1);
+  EXPECT_NEAR(f.atomic_passes, one.atomic_passes, 1e-6);
+  EXPECT_NEAR(f.most_line_passes, one.most_line_passes, 1e-6);
+  EXPECT_EQ(f.blocks, 384);
 }
 
 TEST(LaunchFacts, SumsHaveTheirLaunches) {

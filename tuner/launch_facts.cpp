@@ -23,6 +23,7 @@ constexpr double kWarp = 32;
 constexpr double kSector = 32;
 constexpr double kLine = 128;
 constexpr double kSampleRounding = 0.02;  // of a block's rows
+constexpr int kSampleRows = 64;  // of a thread, at most: whole runs, and a long way past its start
 
 // How many instructions of which pipes an instruction stands for.
 struct Pipe {
@@ -31,8 +32,9 @@ struct Pipe {
   double times = 1;
 };
 
-// PTX, by core/ptx_class.h. An operand's sign costs nothing in machine code, nor does a parameter:
-// it is an operand in constant memory. A division is a reciprocal and some ten others.
+// PTX, by core/ptx_class.h. What machine code does not have is not counted: an operand's sign, a
+// parameter (an operand in constant memory), a move (another name of a register). A division is a
+// reciprocal and some ten others.
 constexpr std::array kPtxPipes = {Pipe{"fma", &WarpInstructions::fp32},
                                   Pipe{"add", &WarpInstructions::fp32},
                                   Pipe{"mul", &WarpInstructions::fp32},
@@ -65,6 +67,7 @@ constexpr std::array kPtxPipes = {Pipe{"fma", &WarpInstructions::fp32},
                                   Pipe{"shared atomic", &WarpInstructions::memory},
                                   Pipe{"warp", &WarpInstructions::memory},
                                   Pipe{"sign", &WarpInstructions::other, 0},
+                                  Pipe{"move", &WarpInstructions::other, 0},
                                   Pipe{"param load", &WarpInstructions::other, 0}};
 
 // Machine code: the first prefix that fits.
@@ -113,6 +116,13 @@ CudaLaunch launch_of(const GpuCall& call, std::int64_t rows, int multiprocessors
 }
 CudaLaunch launch_of(const GpuCall& call) {
   return launch_of(call, call.rows, int(call.gpu.multiprocessors.value));
+}
+
+// Rows of a row block in a sample: those of the call, but no more than show what a row costs.
+double sample_block_rows(const GpuCall& call, const CudaLaunch& whole) {
+  const CudaSchedule& s = call.schedule;
+  const int most = s.slab > 0 ? s.slab : kSampleRows * s.tile_rows;
+  return std::min(double(call.rows) / whole.grid_y, double(most));
 }
 
 // Partial sums of one coefficient, at most, that a second pass adds.
@@ -313,18 +323,20 @@ LaunchFacts launch_facts(const json& launch) {
 }
 
 SampleShape sample_shape(const GpuCall& call) {
+  const CudaSchedule& s = call.schedule;
   const int all = int(call.gpu.multiprocessors.value);
   const CudaLaunch whole = launch_of(call);
+  const double of_block = sample_block_rows(call, whole);
   // A short last group of rows would be counted with every sample.
-  const std::int64_t group = call.rows % call.schedule.rows_in_flight == 0
-                                 ? std::int64_t{call.schedule.rows_in_flight}
-                                 : 1;
-  for (std::int64_t blocks = 1; blocks < whole.grid_y; ++blocks) {
-    const double share = double(call.rows) * double(blocks) / whole.grid_y;
-    const std::int64_t rows = std::max<std::int64_t>(1, std::llround(share / group)) * group;
+  const std::int64_t group = call.rows % s.rows_in_flight == 0 ? std::int64_t{s.rows_in_flight} : 1;
+  for (std::int64_t blocks = 1; blocks <= whole.grid_y; ++blocks) {
+    const double share = of_block * double(blocks);
+    const std::int64_t rows =
+        std::max<std::int64_t>(1, std::llround(share / double(group))) * group;
+    if (rows >= call.rows) break;
     // Multiprocessors that have a place for so many, if all of the schedule's blocks are used.
-    const int few = int(std::clamp<std::int64_t>(
-        ceil_div(blocks * whole.grid_x, std::max(1, call.schedule.blocks)), 1, all));
+    const int few = int(
+        std::clamp<std::int64_t>(ceil_div(blocks * whole.grid_x, std::max(1, s.blocks)), 1, all));
     const bool near = std::abs(double(rows) - share) <= kSampleRounding * share;
     if (near && launch_of(call, rows, few).grid_y == blocks) return {rows, few};
   }
@@ -335,14 +347,20 @@ std::vector<LaunchFacts> executed_facts(const GpuCall& call, const SampleShape& 
                                         const json& launches) {
   const CudaLaunch whole = launch_of(call);
   const CudaLaunch part = launch_of(call, sample.rows, sample.multiprocessors);
-  // Blocks of the call for each of the sample, and the same of rows: equal but for rounding.
+  // Of the call for each of the sample. They differ where a sample's blocks have fewer rows.
   const double blocks = double(whole.grid_y) / part.grid_y;
   const double rows = double(call.rows) / double(sample.rows);
-  if (std::abs(blocks / rows - 1) > 2 * kSampleRounding) {
+  const double executed = double(sample.rows) / part.grid_y;
+  const auto near = [&](double expected) {
+    return std::abs(executed / expected - 1) <= 2 * kSampleRounding;
+  };
+  const bool as_long = near(double(call.rows) / whole.grid_y);
+  if (!as_long && !near(sample_block_rows(call, whole))) {
     fail_argument(
-        "a row block has {} rows of {} executed and {} rows of the call's {}: execute the sample "
-        "that sample_shape() gives",
-        sample.rows / part.grid_y, sample.rows, call.rows / whole.grid_y, call.rows);
+        "a row block had {:.0f} rows when {} were executed, it has {:.0f} of the call's {}: "
+        "execute "
+        "the sample that sample_shape() gives",
+        executed, sample.rows, double(call.rows) / whole.grid_y, call.rows);
   }
   const std::size_t expected = part.second_pass_blocks > 0 ? 2 : 1;
   return read("launches of a virtual GPU's report", [&] {
@@ -353,7 +371,11 @@ std::vector<LaunchFacts> executed_facts(const GpuCall& call, const SampleShape& 
     std::vector<LaunchFacts> facts;
     add_clears(facts, call, true);
     check_shape(launches.at(0), part.grid_x, part.grid_y, part.threads);
-    LaunchFacts main = scaled(launch_facts(launches.at(0)), blocks);
+    LaunchFacts main = scaled(launch_facts(launches.at(0)), as_long ? blocks : rows);
+    if (!as_long) {  // a block adds its sums once, however long it is
+      main.atomic_passes *= blocks / rows;
+      main.most_line_passes *= blocks / rows;
+    }
     describe_main(main, call, whole);
     facts.push_back(std::move(main));
     if (expected == 1) return facts;

@@ -79,9 +79,10 @@ struct GpuCall {
   std::int64_t inner = 1;
 };
 
-// A small call whose blocks do what those of the whole call do: each has as many rows, but there
-// are few row blocks. Executing it takes milliseconds; the whole call's counts are its counts times
-// the blocks. It is the whole call where there is none (slabs beyond their number).
+// A small call whose blocks do what those of the whole call do: there are few row blocks, and each
+// has as many rows, up to 64 a thread or a slab. Executing it takes milliseconds; the whole call's
+// counts are its counts times the rows, so that long blocks' starts count a little too often. It is
+// the whole call where there is no smaller one.
 struct SampleShape {
   std::int64_t rows = 1;
   int multiprocessors = 1;  // as core/cuda_call.h's cuda_launch takes them
