@@ -14,26 +14,16 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/text.h"
+#include "tuner/effort.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
-#include "tuner/strategy.h"
 
 namespace grkan {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-enum class Effort : std::uint8_t { instant, quick, thorough, exhaustive };
-constexpr std::array<std::string_view, 4> kEfforts = {"instant", "quick", "thorough", "exhaustive"};
-constexpr double kNoBudget = std::numeric_limits<double>::infinity();
-constexpr std::array<double, 4> kBudgets = {0, 10, 60, kNoBudget};
-
-// Candidates of the random sample, and in all; about what the budget allows on a CPU.
-constexpr std::size_t kQuickSample = 16;
-constexpr std::size_t kQuickLimit = 64;
-constexpr std::size_t kThoroughSample = 64;
-constexpr std::size_t kThoroughLimit = 400;
+constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
 struct Request {
   Task task;
@@ -41,7 +31,7 @@ struct Request {
   Determinism determinism = Determinism::run_to_run;
   std::int64_t rows = 1;
   std::int64_t inner = 1;
-  Effort effort = Effort::quick;
+  TuneEffort effort = TuneEffort::quick;
   double budget_seconds = 0;
   std::int64_t seed = 1;
   std::string compiler;
@@ -88,19 +78,18 @@ Request parse_request(std::string_view text) {
   if (const std::int64_t schema = integer_of(json, "schema", 0, 0); schema != kTuneSchema) {
     fail_argument("tune request: schema {} is unknown; use {}", schema, kTuneSchema);
   }
-  Request request{
-      .task = parse_task(text_of(json, "task", nullptr)),
-      .target = parse_target(text_of(json, "target", nullptr)),
-      .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
-      .rows = integer_of(json, "rows", 1, 0),
-      .inner = integer_of(json, "inner", 1, 1),
-      .effort = Effort(index_of_word(kEfforts, text_of(json, "effort", "quick"), "effort")),
-      .seed = integer_of(json, "seed", 0, 1),
-      .compiler = text_of(json, "compiler", ""),
-      .generator = text_of(json, "generator", ""),
-      .resume = resume_of(json)};
+  Request request{.task = parse_task(text_of(json, "task", nullptr)),
+                  .target = parse_target(text_of(json, "target", nullptr)),
+                  .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
+                  .rows = integer_of(json, "rows", 1, 0),
+                  .inner = integer_of(json, "inner", 1, 1),
+                  .effort = parse_tune_effort(text_of(json, "effort", "quick")),
+                  .seed = integer_of(json, "seed", 0, 1),
+                  .compiler = text_of(json, "compiler", ""),
+                  .generator = text_of(json, "generator", ""),
+                  .resume = resume_of(json)};
   if (request.rows < 1) fail_argument("tune request: rows must be given, at least 1");
-  request.budget_seconds = kBudgets.at(std::size_t(request.effort));
+  request.budget_seconds = search_options(request.effort).budget_seconds;
   const Json budget = json.value("budget_seconds", Json());
   if (!budget.is_null()) {
     if (!budget.is_number() || !std::isfinite(budget.get<double>()) || budget.get<double>() < 0) {
@@ -130,14 +119,6 @@ CandidateStatus candidate_status(std::int32_t code, CandidateStatus otherwise) {
   }
 }
 
-std::unique_ptr<Strategy> make_strategy(const Request& request, const Space& space) {
-  if (request.effort == Effort::exhaustive) return exhaustive_strategy();
-  const bool quick = request.effort == Effort::quick;
-  return descent_strategy(std::uint64_t(request.seed), quick ? kQuickSample : kThoroughSample,
-                          quick ? kQuickLimit : kThoroughLimit,
-                          [&space](std::size_t i) { return neighbours(space, i); });
-}
-
 // One tuning: the request, its space and the caller's functions.
 class Tuning {
  public:
@@ -153,7 +134,7 @@ class Tuning {
     const auto start = std::chrono::steady_clock::now();
     SearchResult result;
     result.candidates.resize(names_.size());
-    if (request_.effort != Effort::instant) result = search_space();
+    if (request_.effort != TuneEffort::instant) result = search_space();
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     Json json = answer(result);
     json["wall_seconds"] = wall.count();
@@ -184,9 +165,10 @@ class Tuning {
     if (callbacks_.cancelled != nullptr) {
       functions.cancelled = [this] { return callbacks_.cancelled(callbacks_.self) != 0; };
     }
-    SearchOptions options;
+    SearchOptions options = search_options(request_.effort);
     options.budget_seconds = request_.budget_seconds;
-    const std::unique_ptr<Strategy> strategy = make_strategy(request_, space_);
+    const std::unique_ptr<Strategy> strategy =
+        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed));
     return search(names_.size(), *strategy, functions, options, known());
   }
 
@@ -326,7 +308,7 @@ class Tuning {
   }
 
   static double ratio(const CandidateResult& r) {
-    return r.seconds.empty() ? kNoBudget : compare(r.seconds, r.reference_seconds).ratio;
+    return r.seconds.empty() ? kUnknown : compare(r.seconds, r.reference_seconds).ratio;
   }
 
   Json candidates(const SearchResult& result) const {
@@ -356,7 +338,7 @@ class Tuning {
 
   Json answer(const SearchResult& result) const {
     // Times of the default alone say nothing of a winner.
-    const bool measured = request_.effort != Effort::instant && result.decided;
+    const bool measured = request_.effort != TuneEffort::instant && result.decided;
     const CandidateResult& winner = result.candidates[result.winner];
     Json ties = Json::array();
     for (const std::size_t i : result.near_ties) ties.push_back(names_[i]);
@@ -367,7 +349,7 @@ class Tuning {
             {"determinism", to_string(request_.determinism)},
             {"rows", request_.rows},
             {"inner", request_.inner},
-            {"effort", kEfforts.at(std::size_t(request_.effort))},
+            {"effort", to_string(request_.effort)},
             {"seed", request_.seed},
             {"schedule", names_[result.winner]},
             // In the winner's rounds, so that the two compare.
