@@ -17,14 +17,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/gradient_floor.h"
 #include "bench/guarded.h"
 #include "bench/peer_kernels.h"
 #include "codegen/cuda_binary.h"
@@ -36,17 +34,9 @@ namespace grkan {
 namespace {
 
 constexpr std::int64_t kGroups = 8;
-constexpr int kM = 5;
-constexpr int kN = 4;
-constexpr int kTerms = kM + 1 + kN;
 constexpr int kMultiprocessors = 132;
 constexpr std::size_t kMemoryBytes = std::size_t{1} << 36;
 constexpr std::uint64_t kOrders = 3;
-
-// swish(x) = x / 2 + x / 2 tanh(x / 2), with the Pade approximant
-// tanh(u) = u (105 + 10 u^2) / (105 + 45 u^2 + u^4).
-constexpr std::array<double, kM + 1> kSwishA = {0, 0.5, 0.25, 3.0 / 56, 1.0 / 168, 1.0 / 3360};
-constexpr std::array<double, kN> kSwishB = {0, 3.0 / 28, 0, 1.0 / 1680};
 
 struct Options {
   std::int64_t rows = 25216;
@@ -60,96 +50,12 @@ struct Options {
   bool peers = true;
 };
 
-// The terms of one element in an arithmetic F, in the kernels' order of operations.
-template <class F>
-struct Terms {
-  F value[kTerms];
-
-  Terms(const F* a, const F* b, F x, F dy) {
-    F p = a[kM];
-    for (int i = kM - 1; i >= 0; --i) p = std::fma(p, x, a[i]);
-    const F ax = std::fabs(x);
-    F q = std::fabs(b[kN - 1]);
-    for (int i = kN - 2; i >= 0; --i) q = std::fma(q, ax, std::fabs(b[i]));
-    q = std::fma(q, ax, F(1));
-    const F r = F(1) / q;
-    const F w = dy * r;
-    const F v = -(w * (p * r));
-    F power = 1;
-    for (int i = 0; i <= kM; ++i, power *= x) value[i] = w * power;
-    power = ax;
-    for (int i = 0; i < kN; ++i, power *= ax) {
-      value[kM + 1 + i] = (b[i] < 0 ? F(-1) : F(1)) * (v * power);
-    }
-  }
-};
-
-// A value for each group and term: da0 to da5, then db1 to db4.
-using Sums = std::vector<double>;
-
-float* floats(const SampleBuffer& buffer) { return reinterpret_cast<float*>(buffer.data()); }
-
-Sums sums_in(const Sample& sample) {
-  Sums sums;
-  for (std::int64_t group = 0; group < kGroups; ++group) {
-    const float* da = floats(sample.da) + group * (kM + 1);
-    const float* db = floats(sample.db) + group * kN;
-    sums.insert(sums.end(), da, da + kM + 1);
-    sums.insert(sums.end(), db, db + kN);
-  }
-  return sums;
-}
-
-struct Exact {
-  Sums terms_64 = Sums(kGroups * kTerms);  // what da and db are
-  Sums terms_32 = Sums(kGroups * kTerms);  // of the terms rounded as f32 arithmetic does
-};
-
-Exact exact_sums(const Sample& sample, std::int64_t width) {
-  const float* x = floats(sample.x);
-  const float* dy = floats(sample.dy);
-  const float* a = floats(sample.a);
-  const float* b = floats(sample.b);
-  const std::vector<double> a64(a, a + kGroups * (kM + 1));
-  const std::vector<double> b64(b, b + kGroups * kN);
-  Exact exact;
-  for (std::int64_t row = 0; row < sample.options().rows; ++row) {
-    for (std::int64_t group = 0; group < kGroups; ++group) {
-      const std::int64_t at_a = group * (kM + 1);
-      const std::int64_t at_b = group * kN;
-      double* sums_64 = exact.terms_64.data() + group * kTerms;
-      double* sums_32 = exact.terms_32.data() + group * kTerms;
-      for (std::int64_t column = 0; column < width; ++column, ++x, ++dy) {
-        const Terms<double> terms_64(a64.data() + at_a, b64.data() + at_b, *x, *dy);
-        const Terms<float> terms_32(a + at_a, b + at_b, *x, *dy);
-        for (int i = 0; i < kTerms; ++i) {
-          sums_64[i] += terms_64.value[i];
-          sums_32[i] += double(terms_32.value[i]);
-        }
-      }
-    }
-  }
-  for (double& sum : exact.terms_32) sum = double(float(sum));
-  return exact;
-}
-
-// Sums of |error| over what was pooled.
-struct Error {
-  double da = 0;
-  double db = 0;
-  void add(const Sums& got, const Sums& exact) {
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      (int(i) % kTerms <= kM ? da : db) += std::fabs(got[i] - exact[i]);
-    }
-  }
-};
-
 // A kernel that the virtual GPU executes: an earlier one, or (no peer) this project's.
 struct CudaKernel {
   std::string name;
   std::string ptx;
   std::optional<PeerKernel> peer;
-  Error error = {};
+  GradientError error = {};
   bool same_bits = true;
 };
 
@@ -181,14 +87,14 @@ class Measurement {
   void add_sample(std::uint64_t seed) {
     Sample sample(task_, {.rows = options_.rows, .seed = seed});
     if (options_.coefficients == "swish") set_swish(sample);
-    const Exact exact = exact_sums(sample, options_.width);
+    const ExactSums exact = exact_sums(sample);
     floor_.add(exact.terms_32, exact.terms_64);
     run_cpu(sample);
-    cpu_.add(sums_in(sample), exact.terms_64);
+    cpu_.add(gradient_sums(sample), exact.terms_64);
     vgpu::Memory memory(kMemoryBytes);
     vgpu::VirtualSample device(sample, memory);
     for (CudaKernel& kernel : kernels_) {
-      const Sums sums = run_cuda(kernel, device, sample, seed);
+      const GradientSums sums = run_cuda(kernel, device, sample, seed);
       kernel.error.add(sums, exact.terms_64);
       for (std::uint64_t order = 1; seed == 1 && order < kOrders; ++order) {
         if (run_cuda(kernel, device, sample, seed + order) != sums) kernel.same_bits = false;
@@ -204,10 +110,12 @@ class Measurement {
                to_string(Schedule(cuda_schedule_)), target_.name, kMultiprocessors);
     fmt::print("{:<10} {:>12} {:>12} {:>10} {:>10} {:>14}\n", "order", "da", "db", "da/floor",
                "db/floor", "bits, 3 orders");
-    const auto line = [&](std::string_view name, const Error& error, std::string_view bits) {
+    const auto line = [&](std::string_view name, const GradientError& error,
+                          std::string_view bits) {
       fmt::print("{:<10} {:>12.3g} {:>12.3g} {:>10.2f} {:>10.2f} {:>14}\n", name,
-                 error.da / groups / (kM + 1), error.db / groups / kN, error.da / floor_.da,
-                 error.db / floor_.db, bits);
+                 error.da / groups / double(task_.problem.numerator_terms()),
+                 error.db / groups / double(task_.problem.denominator_terms()),
+                 error.da / floor_.da, error.db / floor_.db, bits);
     };
     line("floor", floor_, "");
     line("cpu", cpu_, "");
@@ -220,13 +128,6 @@ class Measurement {
   [[nodiscard]] bool same_bits() const { return kernels_.front().same_bits; }
 
  private:
-  static void set_swish(Sample& sample) {
-    for (std::int64_t group = 0; group < kGroups; ++group) {
-      std::copy(kSwishA.begin(), kSwishA.end(), floats(sample.a) + group * (kM + 1));
-      std::copy(kSwishB.begin(), kSwishB.end(), floats(sample.b) + group * kN);
-    }
-  }
-
   void run_cpu(Sample& sample) {
     Device& device = context_.device("cpu");
     const auto kernel = context_.kernel(device, task_, cpu_schedule_);
@@ -235,8 +136,8 @@ class Measurement {
     kernel->run(sample.call(), {.data = workspace->data(), .size = bytes});
   }
 
-  Sums run_cuda(const CudaKernel& kernel, vgpu::VirtualSample& device, const Sample& sample,
-                std::uint64_t order) const {
+  GradientSums run_cuda(const CudaKernel& kernel, vgpu::VirtualSample& device, const Sample& sample,
+                        std::uint64_t order) const {
     const vgpu::Module module(kernel.ptx, device.memory());
     const vgpu::LaunchOptions options{.seed = order, .approximation_ulps = options_.ulps};
     std::vector<vgpu::LaunchResult> results;
@@ -252,7 +153,7 @@ class Measurement {
       fail(Status::wrong_answer, "{}: {} at '{}': {}", f.kernel, to_string(f.check), f.instruction,
            f.detail);
     }
-    return sums_in(sample);
+    return gradient_sums(sample);
   }
 
   Options options_;
@@ -262,7 +163,7 @@ class Measurement {
   Schedule cpu_schedule_;
   CudaSchedule cuda_schedule_;
   std::vector<CudaKernel> kernels_;
-  Error floor_, cpu_;
+  GradientError floor_, cpu_;
 };
 
 Options read(int argc, char** argv) {

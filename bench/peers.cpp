@@ -16,6 +16,7 @@
 
 #include "bench/guarded.h"
 #include "bench/peer_kernels.h"
+#include "codegen/compiler.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/sass.h"
 #include "core/check.h"
@@ -98,13 +99,13 @@ Built build_peer(const PeerKernel& kernel, const Target& target, std::int64_t ro
 
 Built build_own(const Task& task, const CudaSchedule& schedule, const Target& target,
                 std::int64_t rows) {
-  CudaBuild build = build_cuda(task, schedule, target);
+  const Binary binary = compile_cuda(task, schedule, target);
   Built built;
   built.name = "grkan";
-  built.report = build.kernels.at(0);
-  built.ptx = std::move(build.output.ptx);
+  built.report = binary.kernels.at(0);
+  built.ptx = binary.ptx;
   built.error_schedule = schedule;
-  const nlohmann::json json = count_instructions(task, schedule, target, rows, 1, kMultiprocessors);
+  const nlohmann::json json = count_instructions(binary, schedule, rows, 1, kMultiprocessors);
   const nlohmann::json& sass = json["instructions_per_element"]["sass"];
   if (sass.is_number()) {
     built.sass = sass.get<double>();

@@ -22,4 +22,22 @@ nlohmann::ordered_json device_json(const DeviceDescription& d) {
           {"cache_bytes", d.cache_bytes}};
 }
 
+DeviceDescription device_of_json(const nlohmann::json& json) {
+  const auto text = [&](const char* key) {
+    const auto at = json.find(key);
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  const auto integer = [&](const char* key) {
+    const auto at = json.find(key);
+    return at != json.end() && at->is_number_integer() ? at->get<std::int64_t>() : 0;
+  };
+  return {.kind = text("kind"),
+          .architecture = text("architecture"),
+          .name = text("name"),
+          .features = text("features"),
+          .units = integer("units"),
+          .memory_bytes = integer("memory_bytes"),
+          .cache_bytes = integer("cache_bytes")};
+}
+
 }  // namespace grkan

@@ -27,4 +27,8 @@ bool same_device(const DeviceDescription& a, const DeviceDescription& b);
 // As winners and measurements hold it.
 nlohmann::ordered_json device_json(const DeviceDescription& device);
 
+// The same back, of a line that anyone may have written: what is missing or of another type stays
+// empty or 0.
+DeviceDescription device_of_json(const nlohmann::json& json);
+
 }  // namespace grkan

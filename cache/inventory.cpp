@@ -51,19 +51,25 @@ void describe_winner(const std::string& bytes, CacheEntry& entry) {
                   w.rows.low, w.rows.high, w.device.name);
 }
 
-// A last line without a newline is torn, which is no defect; a line that is not an object is one.
+// What follows the last newline was torn off, which is no defect.
+void for_each_line(std::string_view bytes, const VisitMeasurement& visit) {
+  for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos;) {
+    visit(bytes.substr(0, end));
+    bytes.remove_prefix(end + 1);
+  }
+}
+
+// A line that is not an object is a defect.
 void describe_log(const std::string& bytes, CacheEntry& entry) {
   std::size_t lines = 0;
-  std::size_t begin = 0;
-  for (std::size_t end = 0; (end = bytes.find('\n', begin)) != std::string::npos; begin = end + 1) {
+  for_each_line(bytes, [&](std::string_view line) {
     ++lines;
-    const auto line = bytes.begin() + std::ptrdiff_t(begin);
     // A line that follows a torn one is begun anew after a newline: both are told.
-    const Json json = Json::parse(line, bytes.begin() + std::ptrdiff_t(end), nullptr, false);
+    const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object() && entry.defect.empty()) {
       entry.defect = fmt::format("line {} is not a JSON object", lines);
     }
-  }
+  });
   entry.detail = fmt::format("{} lines", lines);
 }
 
@@ -97,6 +103,20 @@ void walk(const std::string& root, const std::string& path, int depth, std::stri
   }
 }
 
+CacheEntry of_kind(const char* kind) {
+  CacheEntry entry;
+  entry.kind = kind;
+  return entry;
+}
+
+void walk_winners(const std::string& root, const Visit& visit) {
+  walk(root, "winners", 2, ".json", kLargestWinner, of_kind("winner"), visit);
+}
+
+void walk_logs(const std::string& root, const Visit& visit) {
+  walk(root, "measurements", 0, ".jsonl", kLargestLog, of_kind("measurements"), visit);
+}
+
 void walk_all(const std::string& root, const Visit& visit) {
   const auto describe = [&](void (*with)(const std::string&, CacheEntry&)) {
     return [&visit, with](CacheEntry entry, const FileBytes& file) {
@@ -104,16 +124,10 @@ void walk_all(const std::string& root, const Visit& visit) {
       visit(std::move(entry), file);
     };
   };
-  const auto kind = [](const char* name) {
-    CacheEntry entry;
-    entry.kind = name;
-    return entry;
-  };
-  walk(root, "binaries", 1, ".grkan", kLargestBinaryFile, kind("binary"),
+  walk(root, "binaries", 1, ".grkan", kLargestBinaryFile, of_kind("binary"),
        describe(describe_binary));
-  walk(root, "measurements", 0, ".jsonl", kLargestLog, kind("measurements"),
-       describe(describe_log));
-  walk(root, "winners", 2, ".json", kLargestWinner, kind("winner"), describe(describe_winner));
+  walk_logs(root, describe(describe_log));
+  walk_winners(root, describe(describe_winner));
 }
 
 Json show(const CacheEntry& entry, const FileBytes& file) {
@@ -131,11 +145,9 @@ Json show(const CacheEntry& entry, const FileBytes& file) {
     json["winner"] = Json::parse(file.bytes, nullptr, false);
   } else {
     json["lines"] = Json::array();
-    std::size_t begin = 0;
-    for (std::size_t end = 0; (end = file.bytes.find('\n', begin)) != std::string::npos;
-         begin = end + 1) {
-      json["lines"].push_back(Json::parse(file.bytes.substr(begin, end - begin), nullptr, false));
-    }
+    for_each_line(file.bytes, [&](std::string_view line) {
+      json["lines"].push_back(Json::parse(line, nullptr, false));
+    });
   }
   return json;
 }
@@ -180,6 +192,29 @@ CacheVerification verify_cache(const std::string& folder) {
   });
   v.leftovers = std::int64_t(list_private_folder(folder, "tmp").names.size());
   return v;
+}
+
+std::vector<CacheDefect> visit_tunings(const std::string& folder, const VisitWinner& winner,
+                                       const VisitMeasurement& measurement) {
+  std::vector<CacheDefect> defects;
+  walk_winners(folder, [&](const CacheEntry& entry, const FileBytes& file) {
+    Winner found;
+    const std::string why =
+        entry.defect.empty() ? parse_winner_file(file.bytes, entry.path, found) : entry.defect;
+    if (why.empty()) {
+      winner(found, entry.path);
+    } else {
+      defects.push_back({entry.path, why});
+    }
+  });
+  walk_logs(folder, [&](const CacheEntry& entry, const FileBytes& file) {
+    if (entry.defect.empty()) {
+      for_each_line(file.bytes, measurement);
+    } else {
+      defects.push_back({entry.path, entry.defect});
+    }
+  });
+  return defects;
 }
 
 }  // namespace grkan

@@ -1,11 +1,14 @@
-// What lies in a cache folder, for people: list, show, verify. These walk the whole folder; nothing
-// in a run does.
+// What lies in a cache folder, for people: list, show, verify, report. These walk the whole folder;
+// nothing in a run does.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cache/winner.h"
 
 namespace grkan {
 
@@ -42,5 +45,12 @@ struct CacheVerification {
   std::vector<CacheDefect> defects;
 };
 CacheVerification verify_cache(const std::string& folder);
+
+// Visits every intact winner, by path, then every whole line of the logs, by file and line: text
+// that nothing was checked of. What could not be read is returned.
+using VisitWinner = std::function<void(const Winner& winner, const std::string& path)>;
+using VisitMeasurement = std::function<void(std::string_view line)>;
+std::vector<CacheDefect> visit_tunings(const std::string& folder, const VisitWinner& winner,
+                                       const VisitMeasurement& measurement);
 
 }  // namespace grkan

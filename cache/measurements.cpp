@@ -32,27 +32,6 @@ std::size_t write_some(int file, std::string_view bytes) {
   return written;
 }
 
-// False when the line was not taken on the device, or doesn't tell.
-bool taken_on(const nlohmann::json& line, const DeviceDescription& device) {
-  const auto found = line.find("device");
-  if (found == line.end() || !found->is_object()) return false;
-  const auto text = [&](const char* key) {
-    const auto at = found->find(key);
-    return at != found->end() && at->is_string() ? at->get<std::string>() : std::string();
-  };
-  const auto integer = [&](const char* key) {
-    const auto at = found->find(key);
-    return at != found->end() && at->is_number_integer() ? at->get<std::int64_t>() : -1;
-  };
-  return same_device({.kind = text("kind"),
-                      .architecture = text("architecture"),
-                      .name = text("name"),
-                      .features = text("features"),
-                      .units = integer("units"),
-                      .memory_bytes = integer("memory_bytes")},
-                     device);
-}
-
 }  // namespace
 
 MeasurementLog::MeasurementLog(std::string folder, Warn warn)
@@ -151,7 +130,9 @@ std::vector<std::string> select_measurements(std::string_view bytes, const Task&
     if (line.size() > kLongestLine || line.find(name) == std::string_view::npos) continue;
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
     if (!json.is_object() || json.value("task", nlohmann::json()) != name) continue;
-    if (taken_on(json, device)) lines.emplace_back(line);
+    if (same_device(device_of_json(json.value("device", nlohmann::json())), device)) {
+      lines.emplace_back(line);
+    }
   }
   return lines;
 }

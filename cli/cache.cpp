@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "cache/folder.h"
 #include "cache/inventory.h"
+#include "cli/options.h"
 #include "cli/report.h"
 
 namespace grkan::cli {
@@ -14,14 +14,6 @@ struct CacheOptionsOfVerb {
   std::string folder;
   std::string name;
 };
-
-std::string folder_of(const CacheOptionsOfVerb& options) {
-  const std::string folder = resolve_cache_folder(options.folder);
-  if (folder.empty()) {
-    fail_argument("there is no cache folder: give --cache, or set GRKAN_CACHE_DIR or HOME");
-  }
-  return folder;
-}
 
 Report list(const std::string& folder) {
   Report report;
@@ -97,7 +89,7 @@ Verb add_cache(CLI::App& app) {
   show_command->add_option("name", options->name, "Its name, or the beginning of it")->required();
   command->add_subcommand("verify", "Check every entry; exit 1 when one has a defect");
   return {command, [=] {
-            const std::string folder = folder_of(*options);
+            const std::string folder = cache_folder(options->folder);
             if (list_command->parsed()) return list(folder);
             if (show_command->parsed()) return show(folder, options->name);
             return verify(folder);

@@ -40,16 +40,16 @@ void add_report(Json& entry, const Binary& binary) {
   set_figure(entry, "code_bytes", kernel.code_bytes, why);
 }
 
-void add_counts(Json& entry, Context& context, const Task& task, const Schedule& schedule,
-                const Target& target, std::int64_t rows, std::int64_t inner, int multiprocessors) {
+void add_counts(Json& entry, Context& context, const Binary& binary, const Schedule& schedule,
+                std::int64_t rows, std::int64_t inner, int multiprocessors) {
   const std::string field = "instructions_per_element";
-  if (!target.cuda()) {
+  if (!binary.target.cuda()) {
     set_null(entry, field, "counted for CUDA targets only");
     set_null(entry, "atomics_per_element", "counted for CUDA targets only");
     return;
   }
   const Json counts =
-      Json::parse(context.compiler().count(task, schedule, target, rows, inner, multiprocessors));
+      Json::parse(context.compiler().count(binary, schedule, rows, inner, multiprocessors));
   entry[field] = counts.at(field);
   entry["atomics_per_element"] = counts.at("atomics_per_element");
   if (!counts.at("why").is_null()) {
@@ -100,7 +100,7 @@ Report compile(const CompileOptions& options) {
                     {"build_ms", took.count()}};
       if (!device.empty()) entry["device"] = device;
       add_report(entry, binary);
-      add_counts(entry, context, task, schedule, target, options.task.row_count(), inner,
+      add_counts(entry, context, binary, schedule, options.task.row_count(), inner,
                  multiprocessors);
       const Json counts = entry["instructions_per_element"];
       const Json none;

@@ -15,18 +15,10 @@ Json model_json(const GpuModel& model) {
   Json json = {{"name", model.name},
                {"model", model.marketing},
                {"architecture", fmt::format("sm_{}", model.compute_capability)}};
-  const std::pair<const char*, const Figure*> figures[] = {
-      {"multiprocessors", &model.multiprocessors},
-      {"memory_bytes", &model.memory_bytes},
-      {"clock_mhz", &model.clock_mhz},
-      {"bandwidth_gbs", &model.bandwidth_gbs},
-      {"l2_bytes", &model.l2_bytes},
-      {"threads_per_multiprocessor", &model.threads_per_multiprocessor},
-      {"registers_per_multiprocessor", &model.registers_per_multiprocessor},
-      {"shared_bytes_per_multiprocessor", &model.shared_bytes_per_multiprocessor}};
-  for (const auto& [name, figure] : figures) {
-    json[name] = {
-        {"value", figure->value}, {"kind", to_string(figure->kind)}, {"source", figure->source}};
+  for (const FigureField& field : figure_fields()) {
+    const Figure& figure = model.*field.figure;
+    json[std::string(field.name)] = {
+        {"value", figure.value}, {"kind", to_string(figure.kind)}, {"source", figure.source}};
   }
   return json;
 }

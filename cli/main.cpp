@@ -84,7 +84,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   std::vector<Verb> verbs;
   for (Verb (*add)(CLI::App&) : {add_devices, add_emit, add_compile, add_check, add_tune, add_bench,
-                                 add_explain, add_cache}) {
+                                 add_explain, add_cache, add_report}) {
     verbs.push_back(add(app));
   }
   bool json = false;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "cache/folder.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -41,6 +42,29 @@ std::string given(const std::vector<const CLI::Option*>& options) {
 }
 
 }  // namespace
+
+RowRange parse_row_range(const std::string& text) {
+  TextReader reader(text, "rows", "25216 or 1..4096");
+  RowRange range;
+  range.low = reader.number<std::int64_t>();
+  range.high = reader.accept("..") ? reader.number<std::int64_t>() : range.low;
+  if (!reader.done()) reader.expect("the end");
+  if (range.high < range.low) fail_argument("rows {} is an empty range; give low..high", text);
+  return range;
+}
+
+std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
+                           Gradients gradients) {
+  std::vector<Task> tasks;
+  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
+  if (direction == "backward" || direction == "both") {
+    tasks.push_back(backward_task(problem, gradients));
+  }
+  if (tasks.empty()) {
+    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
+  }
+  return tasks;
+}
 
 CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
   const auto check = [low, high](const std::string& text) -> std::string {
@@ -109,26 +133,10 @@ std::vector<Task> TaskOptions::tasks() const {
     problem.layout = parse_layout(layout);
     validate(problem);
   }
-  std::vector<Task> tasks;
-  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
-  if (direction == "backward" || direction == "both") {
-    tasks.push_back(backward_task(problem, parse_gradients(gradients)));
-  }
-  if (tasks.empty()) {
-    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
-  }
-  return tasks;
+  return tasks_of(problem, direction, parse_gradients(gradients));
 }
 
-RowRange TaskOptions::row_range() const {
-  TextReader reader(rows, "rows", "25216 or 1..4096");
-  RowRange range;
-  range.low = reader.number<std::int64_t>();
-  range.high = reader.accept("..") ? reader.number<std::int64_t>() : range.low;
-  if (!reader.done()) reader.expect("the end");
-  if (range.high < range.low) fail_argument("rows {} is an empty range; give low..high", rows);
-  return range;
-}
+RowRange TaskOptions::row_range() const { return parse_row_range(rows); }
 
 std::int64_t TaskOptions::row_count() const {
   const RowRange range = row_range();
@@ -151,6 +159,14 @@ void DeviceOptions::declare(CLI::App& command) {
       ->check(whole_number(INT32_MIN, INT32_MAX))
       ->capture_default_str();
   command.add_option("--cache", cache, "Cache folder (else GRKAN_CACHE_DIR, XDG_CACHE_HOME, HOME)");
+}
+
+std::string cache_folder(const std::string& option) {
+  const std::string folder = resolve_cache_folder(option);
+  if (folder.empty()) {
+    fail_argument("there is no cache folder: give --cache, or set GRKAN_CACHE_DIR or HOME");
+  }
+  return folder;
 }
 
 std::vector<std::string> split_list(const std::string& text, const std::string& what) {

@@ -17,7 +17,16 @@ namespace grkan::cli {
 struct RowRange {
   std::int64_t low = 0;
   std::int64_t high = 0;
+
+  bool operator==(const RowRange&) const = default;
 };
+// "25216" or "1..4096"; throws invalid_argument.
+RowRange parse_row_range(const std::string& text);
+
+// The tasks of a problem by a direction's name: forward, backward, or both, which is first the one
+// and then the other. Throws invalid_argument for any other name.
+std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
+                           Gradients gradients);
 
 // A check for a numeric option: a whole number in decimal that its variable can hold, from `low` to
 // `high`. Whether it makes sense is the verb's to say.
@@ -63,6 +72,9 @@ struct DeviceOptions {
 
   void declare(CLI::App& command);
 };
+
+// Where the cache lies, for verbs that are about it; throws where there is none.
+std::string cache_folder(const std::string& option);
 
 // "a,b,c" as its parts; throws on an empty one.
 std::vector<std::string> split_list(const std::string& text, const std::string& what);

@@ -37,6 +37,7 @@ Verb add_tune(CLI::App& app);
 Verb add_bench(CLI::App& app);
 Verb add_explain(CLI::App& app);
 Verb add_cache(CLI::App& app);
+Verb add_report(CLI::App& app);
 
 // Rows of cells as aligned text; the first row is the head.
 std::string table(const std::vector<std::vector<std::string>>& rows);

@@ -9,7 +9,9 @@
 #include <memory>
 
 #include "cli/options.h"
+#include "cli/problem_list.h"
 #include "cli/report.h"
+#include "cli/shard.h"
 #include "core/print.h"
 
 namespace grkan::cli {
@@ -18,6 +20,9 @@ namespace {
 struct TuneVerbOptions {
   TaskOptions task;
   DeviceOptions device;
+  std::string gpu;       // a model to predict for; empty: `device`
+  std::string problems;  // the path of a list; empty: what `task` names
+  std::string shard;     // the part of the list, 2/4; empty: all
   std::string effort = "quick";
   std::string budget;
   std::uint64_t seed = 1;
@@ -56,6 +61,25 @@ void show_progress(const TuneProgress& progress) {
   std::fflush(stderr);
 }
 
+std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
+  const TaskOptions& one = options.task;
+  const RowRange rows = one.row_range();
+  if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", one.rows);
+  if (options.problems.empty()) {
+    std::vector<ListedTask> list;
+    for (const Task& task : one.tasks()) {
+      list.push_back({.task = task, .rows = rows, .inner = one.inner_of(task.problem)});
+    }
+    return list;
+  }
+  if (one.named()) {
+    fail_argument(
+        "--problems {} and {} both say what to tune; leave one out", options.problems,
+        one.name.empty() ? "options of a problem (--channels, --direction ...)" : one.name);
+  }
+  return read_problem_list(options.problems, rows, one.inner);
+}
+
 Json time_json(const std::optional<TimeNs>& time) {
   if (!time) return nullptr;
   Json json = {{"median", time->median}, {"samples", time->samples}};
@@ -69,7 +93,8 @@ Json candidate_json(const Json& from) {
   Json json = {{"schedule", from.at("schedule")}, {"status", from.at("status")}};
   if (const Json& seconds = from.at("seconds"); seconds.is_object()) {
     for (const char* field : {"median", "p10", "p90"}) {
-      json["time_ns"][field] = seconds.at(field).get<double>() * 1e9;
+      const Json& value = seconds.at(field);
+      json["time_ns"][field] = value.is_number() ? Json(value.get<double>() * 1e9) : Json();
     }
     json["time_ns"]["samples"] = seconds.at("samples");
   } else {
@@ -106,6 +131,7 @@ Json result_json(const TuneResult& result, const Device& device, const std::stri
       {"stored", result.stored},
       {"search", answer}};
   if (!w.time) entry["why"]["time_ns"] = "nothing was timed";
+  if (answer.contains("prediction")) entry["prediction"] = answer.at("prediction");
   if (!w.default_time) entry["default"]["why"]["time_ns"] = "nothing was timed";
   if (result.stored) {
     entry["cache_entry"] = cache_folder + "/" + winner_path(w);
@@ -131,7 +157,7 @@ Json result_json(const TuneResult& result, const Device& device, const std::stri
     entry["candidates"].push_back(candidate_json(candidate));
   }
   for (const char* said : {"schema", "task", "rows", "inner", "schedule", "default", "evidence",
-                           "seconds", "error_scaled", "candidates", "disturbed"}) {
+                           "seconds", "error_scaled", "candidates", "disturbed", "prediction"}) {
     entry["search"].erase(said);  // the result says it
   }
   return entry;
@@ -153,6 +179,11 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
   }
   if (w.bound_ns) rows.push_back({"  " + w.bound_kind, duration_text(*w.bound_ns), ""});
   text += table(rows);
+  if (const auto p = answer.find("prediction"); p != answer.end()) {
+    text += fmt::format("  predicted from {} counts: bound by {}, {:.2f} of the floor of DRAM\n",
+                        p->at("counts").get<std::string>(), p->at("bound").get<std::string>(),
+                        p->at("fraction_of_floor").get<double>());
+  }
   text += fmt::format("  {} candidates looked at in {:.1f} s{}{}{}\n",
                       answer.value("looked_at", std::int64_t{0}), answer.value("wall_seconds", 0.0),
                       w.disturbed ? ", machine disturbed" : "",
@@ -161,11 +192,30 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
   return text;
 }
 
+// A list goes on without what failed; the first one's status is the call's.
+void add_failed(Report& report, const ListedTask& entry, const Error& error) {
+  Json& failed = report.document["failed"];
+  failed.push_back({{"task", to_string(entry.task)},
+                    {"rows", {entry.rows.low, entry.rows.high}},
+                    {"inner", entry.inner},
+                    {"status", status_name(error.status())},
+                    {"message", error.what()}});
+  report.failed = true;
+  const std::string line = fmt::format("{}: {}", to_string(entry), error.what());
+  print_to(stderr, "grkan: {}\n", line);
+  if (failed.size() == 1)
+    report.document["failure"] = failure_json(status_name(error.status()), line);
+  report.text += line + "\n";
+}
+
 Report tune(const TuneVerbOptions& options) {
+  std::vector<ListedTask> list = listed_tasks(options);
+  if (!options.shard.empty()) list = take_shard(list, parse_shard(options.shard));
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
-  Device& device = context.device(options.device.device);
+  Device& device =
+      context.device(options.gpu.empty() ? options.device.device : "virtual:" + options.gpu);
   TuneOptions how;
   how.effort = parse_effort(options.effort);
   how.budget_seconds = budget_seconds(options.budget);
@@ -174,23 +224,33 @@ Report tune(const TuneVerbOptions& options) {
   how.cancelled = [] { return interrupted.load(); };
   const bool terminal = isatty(STDERR_FILENO) != 0;
   if (terminal) how.progress = show_progress;
-  const RowRange rows = options.task.row_range();
-  if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", options.task.rows);
-  // A range is tuned at its upper end and holds for all of it.
-  if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
   std::signal(SIGINT, on_interrupt);
   Report report;
   report.document["results"] = Json::array();
-  for (const Task& task : options.task.tasks()) {
-    if (interrupted) break;
-    const TuneResult result =
-        grkan::tune(context, device, task, rows.high, options.task.inner_of(task.problem), how);
+  const auto tune_entry = [&](const ListedTask& entry) {
+    how.rows.reset();
+    // A range is tuned at its upper end and holds for all of it.
+    const auto& [task, rows, inner, count] = entry;
+    if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
+    const TuneResult result = grkan::tune(context, device, task, rows.high, inner, how);
     if (terminal) print_to(stderr, "\r\033[K");
     report.document["results"].push_back(result_json(result, device, context.cache().folder()));
+    report.document["results"].back()["count"] = count;
     report.text += result_text(result, rows.high);
+  };
+  if (!options.problems.empty()) report.document["failed"] = Json::array();
+  for (const ListedTask& entry : list) {
+    if (interrupted) break;
+    try {
+      tune_entry(entry);
+    } catch (const Error& error) {
+      if (options.problems.empty()) throw;
+      add_failed(report, entry, error);
+    }
   }
-  report.failed = interrupted;
+  if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
+    report.failed = true;
     const std::string message = "interrupted; what was measured is kept and the next run goes on";
     report.document["failure"] = failure_json("interrupted", message);
     report.text += message + "\n";
@@ -205,6 +265,14 @@ Verb add_tune(CLI::App& app) {
   auto options = std::make_shared<TuneVerbOptions>();
   options->task.declare(*command);
   options->device.declare(*command);
+  command
+      ->add_option("--gpu", options->gpu,
+                   "Predict for a GPU model that is not here (grkan devices lists them)")
+      ->excludes("--device");
+  command->add_option("--problems", options->problems,
+                      "A list of tasks, a line of JSON each (docs/tuning.md); -: standard input");
+  command->add_option("--shard", options->shard,
+                      "The part of the list to tune here, k/N: 2/4 is the second of four");
   command->add_option("--effort", options->effort, "instant, quick, thorough or exhaustive")
       ->capture_default_str();
   command->add_option("--budget", options->budget, "Most time for each direction: 60s, 2m");

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "codegen/cuda_binary.h"
 #include "core/cuda_call.h"
 #include "core/error.h"
 
@@ -142,9 +142,21 @@ void drop_rare(const Code& code, std::vector<double>& weight) {
   }
 }
 
+// The loops of the source; empty when those of the code are others.
+std::vector<CodeLoop> matching_loops(const Code& code, const Runs& runs) {
+  for (const bool apart : {false, true}) {
+    std::vector<CodeLoop> loops = find_loops(code, apart);
+    if (std::equal(loops.begin(), loops.end(), runs.parents.begin(), runs.parents.end(),
+                   [](const CodeLoop& loop, int parent) { return loop.parent == parent; })) {
+      return loops;
+    }
+  }
+  return {};
+}
+
 // How many warps issue each instruction. Empty when the loops are not those of the source.
 std::vector<double> weights(const Code& code, const Runs& runs) {
-  const std::vector<CodeLoop> loops = find_loops(code);
+  const std::vector<CodeLoop> loops = matching_loops(code, runs);
   if (loops.size() != runs.loops.size()) return {};
   const auto& all = code.instructions;
   std::vector<double> weight(all.size(), runs.warps);
@@ -154,7 +166,6 @@ std::vector<double> weights(const Code& code, const Runs& runs) {
     if (all[i].flow == Flow::exit && all[i].predicated) warps = runs.staying;
   }
   for (std::size_t l = 0; l < loops.size(); ++l) {
-    if (loops[l].parent != runs.parents[l]) return {};
     for (int i = loops[l].first; i <= loops[l].last; ++i) {
       weight[std::size_t(i)] = runs.loops[l];
     }
@@ -164,9 +175,10 @@ std::vector<double> weights(const Code& code, const Runs& runs) {
 }
 
 struct Counts {
-  double total = 0;
+  double total = 0;  // lanes
   double atomics = 0;
   std::map<std::string, double> classes;
+  std::map<std::string, double> opcodes;  // warps
 };
 
 bool add_counts(const Code& code, const Runs& runs, Counts& counts) {
@@ -177,14 +189,38 @@ bool add_counts(const Code& code, const Runs& runs, Counts& counts) {
     const double lanes = weight[i] * kWarp;
     counts.total += lanes;
     if (is_atomic(opcode)) counts.atomics += lanes;
-    if (lanes > 0) counts.classes[std::string(class_of(opcode))] += lanes;
+    if (lanes <= 0) continue;
+    counts.classes[std::string(class_of(opcode))] += lanes;
+    counts.opcodes[opcode] += weight[i];
   }
   return true;
 }
 
+// Coefficients' gradients, and the sums of columns that lastblock adds to them.
+struct OutputSums {
+  double outputs = 0;
+  double additions = 0;
+};
+OutputSums output_sums(const Task& task, const CudaSchedule& s, std::int64_t inner) {
+  const Problem& p = task.problem;
+  const double tiles = double(cuda_tiles_of_segment(task, s, p.segment_width() * inner));
+  OutputSums sums;
+  const auto add = [&](std::int64_t outputs, std::int64_t segments) {
+    sums.outputs += double(outputs);
+    sums.additions += double(outputs * segments) * tiles;
+  };
+  if (task.gradients.da) {
+    add(p.numerator_groups * p.numerator_terms(), p.segments_per_numerator_group());
+  }
+  if (task.gradients.db) {
+    add(p.denominator_groups * p.denominator_terms(), p.segments_per_denominator_group());
+  }
+  return sums;
+}
+
 // Iterations of the main kernel's loops over all warps of the launch.
-Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch,
-               std::int64_t rows) {
+Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch, std::int64_t rows,
+               std::int64_t inner) {
   const bool tail = s.rows_in_flight > 1;
   const bool sums = task.sum_terms() > 0;
   const int warps = (s.threads() + kWarp - 1) / kWarp;
@@ -225,6 +261,18 @@ Runs main_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& launch
     const int around = int(runs.loops.size());
     add(flushes, -1);
     add(steps, around);
+    if (s.sums == CudaSchedule::last_block) {
+      // The last block of each column adds its pairs, a warp each; the last of all the outputs.
+      const int column = int(runs.loops.size());
+      add(double(pairs), -1);
+      const std::int64_t rounds = (std::int64_t{launch.grid_y} + kWarp - 1) / kWarp;
+      add(double(pairs * rounds), column);
+      const OutputSums outputs = output_sums(task, s, inner);
+      const int all = int(runs.loops.size());
+      const double once = 1.0 / launch.grid_x;
+      add(once * std::ceil(outputs.outputs / kWarp), -1);
+      add(once * std::ceil(outputs.additions / kWarp), all);
+    }
   } else {
     add(steps, -1);
   }
@@ -331,7 +379,7 @@ std::vector<Code> parse_ptx(std::string_view text) {
   return builder.take();
 }
 
-std::vector<CodeLoop> find_loops(const Code& code) {
+std::vector<CodeLoop> find_loops(const Code& code, bool apart) {
   std::vector<CodeLoop> loops;
   for (int i = 0; i < int(code.instructions.size()); ++i) {
     const Instruction& branch = code.instructions[std::size_t(i)];
@@ -340,7 +388,7 @@ std::vector<CodeLoop> find_loops(const Code& code) {
     const auto same = std::find_if(loops.begin(), loops.end(), [&](const CodeLoop& loop) {
       return loop.first == branch.target;
     });
-    if (same != loops.end()) {
+    if (same != loops.end() && !apart) {
       same->last = i;
     } else {
       loops.push_back({branch.target, i, -1});
@@ -357,51 +405,80 @@ std::vector<CodeLoop> find_loops(const Code& code) {
   return loops;
 }
 
-nlohmann::json count_instructions(const Task& task, const CudaSchedule& s, const Target& target,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
-  const CudaBuild build = build_cuda(task, s, target);
+nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& s, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors) {
+  const Task& task = binary.task;
+  if (compiled_text(Schedule(s)) != binary.compiled_schedule || binary.kernels.empty()) {
+    fail_argument("the binary is of schedule {}, not of {}", binary.compiled_schedule,
+                  to_string(Schedule(s)));
+  }
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);
-  const Runs main = main_runs(task, s, launch, rows);
-  const Runs second = second_runs(task, s, launch, inner);
-  // The counts of both kernels; false when a kernel is missing or its loops are others.
-  const auto count = [&](const std::vector<Code>& kernels, Counts& all, Counts& second_only) {
-    std::size_t matched = 0;
-    for (const Code& code : kernels) {
-      if (code.symbol == build.source.symbol) matched += add_counts(code, main, all) ? 1 : 0;
-      if (code.symbol == build.source.second_pass_symbol) {
-        matched += add_counts(code, second, second_only) ? 1 : 0;
+  std::vector<std::pair<std::string, Runs>> kernels = {
+      {binary.kernels[0].symbol, main_runs(task, s, launch, rows, inner)}};
+  if (binary.kernels.size() > 1) {
+    kernels.emplace_back(binary.kernels[1].symbol, second_runs(task, s, launch, inner));
+  }
+  // The counts of each kernel; empty when a kernel is missing or its loops are others.
+  const auto count = [&](const std::vector<Code>& codes) {
+    std::vector<Counts> counts;
+    for (const auto& [symbol, runs] : kernels) {
+      const auto code =
+          std::find_if(codes.begin(), codes.end(),
+                       [&, &name = symbol](const Code& c) { return c.symbol == name; });
+      if (code == codes.end() || !add_counts(*code, runs, counts.emplace_back())) {
+        return std::vector<Counts>();
       }
     }
-    all.total += second_only.total;
-    all.atomics += second_only.atomics;
-    for (const auto& [name, value] : second_only.classes) all.classes[name] += value;
-    return matched == (build.source.second_pass_symbol.empty() ? 1 : 2);
+    return counts;
   };
   nlohmann::json json = {{"instructions_per_element", {{"ptx", nullptr}, {"sass", nullptr}}},
                          {"atomics_per_element", nullptr},
                          {"classes", nullptr},
                          {"second_pass_per_element", nullptr},
+                         {"launches", nullptr},
                          {"why", nullptr}};
-  Counts ptx;
-  Counts ptx_second;
-  if (count(parse_ptx(build.output.ptx), ptx, ptx_second)) {
-    json["instructions_per_element"]["ptx"] = ptx.total / elements;
+  const auto set_launches = [&](const std::vector<Counts>& counts, const char* of) {
+    json["launches"] = nlohmann::json::array();
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      const CompilerReport& report = binary.kernels[k];
+      nlohmann::json entry = {{"kernel", kernels[k].first},
+                              {"counted", of},
+                              {"registers", nullptr},
+                              {"shared_bytes", nullptr},
+                              {"opcodes", counts[k].opcodes}};
+      if (report.registers) entry["registers"] = *report.registers;
+      if (report.shared_bytes) entry["shared_bytes"] = *report.shared_bytes;
+      json["launches"].push_back(std::move(entry));
+    }
+  };
+  const auto total = [](const std::vector<Counts>& counts, double Counts::* field) {
+    double sum = 0;
+    for (const Counts& c : counts) sum += c.*field;
+    return sum;
+  };
+  if (const auto ptx = count(parse_ptx(binary.ptx)); !ptx.empty()) {
+    json["instructions_per_element"]["ptx"] = total(ptx, &Counts::total) / elements;
+    set_launches(ptx, "ptx");
   } else {
     json["why"] = "the loops of the PTX are not those of the source";
   }
   try {
-    Counts sass;
-    Counts sass_second;
-    if (count(parse_sass(disassemble(build.output.cubin)), sass, sass_second)) {
-      json["instructions_per_element"]["sass"] = sass.total / elements;
-      json["atomics_per_element"] = sass.atomics / elements;
-      json["second_pass_per_element"] = sass_second.total / elements;
-      json["classes"] = nlohmann::json::object();
-      for (const auto& [name, value] : sass.classes) json["classes"][name] = value / elements;
-    } else {
+    const auto sass = count(parse_sass(disassemble(binary.code)));
+    if (sass.empty()) {
       json["why"] = "the loops of the SASS are not those of the source";
+      return json;
     }
+    json["instructions_per_element"]["sass"] = total(sass, &Counts::total) / elements;
+    json["atomics_per_element"] = total(sass, &Counts::atomics) / elements;
+    json["second_pass_per_element"] = sass.size() > 1 ? sass[1].total / elements : 0;
+    json["classes"] = nlohmann::json::object();
+    for (const Counts& counts : sass) {
+      for (const auto& [name, value] : counts.classes) {
+        json["classes"][name] = json["classes"].value(name, 0.0) + value / elements;
+      }
+    }
+    set_launches(sass, "sass");
   } catch (const Error& error) {
     json["why"] = error.what();
   }

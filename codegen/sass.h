@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/binary.h"
 #include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
@@ -44,14 +45,19 @@ struct CodeLoop {
   int parent = -1;  // index of the loop around it
   bool operator==(const CodeLoop&) const = default;
 };
-std::vector<CodeLoop> find_loops(const Code& code);
+// Branches back to one place are one loop, or, with `apart`, loops around one another.
+std::vector<CodeLoop> find_loops(const Code& code, bool apart = false);
 
 // The counts of a task as JSON:
 //   {"instructions_per_element": {"ptx": 61.2, "sass": 43.9}, "atomics_per_element": 0.0,
-//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "why": null}
-// What could not be counted is null, with the reason in "why". Throws as build_cuda does.
-nlohmann::json count_instructions(const Task& task, const CudaSchedule& schedule,
-                                  const Target& target, std::int64_t rows, std::int64_t inner,
-                                  int multiprocessors);
+//    "classes": {"FFMA": 28.1, ...}, "second_pass_per_element": 0.2, "launches": [...],
+//    "why": null}
+// What could not be counted is null, with the reason in "why". `binary` is the schedule's; throws
+// invalid_argument when it isn't.
+// "launches" has an entry for each kernel, the main one first: {"kernel", "counted": "sass" ("ptx"
+// where there is no SASS count), "registers", "shared_bytes", "opcodes": {"LDG.E.128": 12544.0}},
+// the last in warp instructions of the whole launch.
+nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& schedule,
+                                  std::int64_t rows, std::int64_t inner, int multiprocessors);
 
 }  // namespace grkan

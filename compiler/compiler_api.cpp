@@ -63,14 +63,16 @@ std::int32_t compile_binary(const char* task, const char* schedule, const char* 
   });
 }
 
-std::int32_t count(const char* task, const char* schedule, const char* target, std::int64_t rows,
-                   std::int64_t inner, std::int32_t multiprocessors, CompilerText* out) {
+std::int32_t count(const char* binary, std::size_t binary_size, const char* schedule,
+                   std::int64_t rows, std::int64_t inner, std::int32_t multiprocessors,
+                   CompilerText* out) {
   return guarded(out, [&] {
-    const Target where = parse_target(target);
-    if (!where.cuda()) fail_argument("instructions are counted for CUDA targets, not {}", target);
-    const Schedule parsed = parse_schedule(schedule, where);
-    return count_instructions(parse_task(task), std::get<CudaSchedule>(parsed), where, rows, inner,
-                              multiprocessors)
+    const Binary built = parse_binary({binary, binary_size});
+    if (!built.target.cuda()) {
+      fail_argument("instructions are counted for CUDA targets, not {}", built.target.name);
+    }
+    const Schedule parsed = parse_schedule(schedule, built.target);
+    return count_instructions(built, std::get<CudaSchedule>(parsed), rows, inner, multiprocessors)
         .dump();
   });
 }

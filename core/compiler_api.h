@@ -8,7 +8,7 @@
 
 namespace grkan {
 
-inline constexpr std::uint32_t kCompilerApiVersion = 1;
+inline constexpr std::uint32_t kCompilerApiVersion = 2;
 
 // Bytes owned by the library that filled them, until release().
 struct CompilerText {
@@ -27,6 +27,16 @@ struct TuneCallbacks {
                         std::size_t why_size);
   // Runs the built schedule once (its own choice of buffers) and gives the seconds it took.
   std::int32_t (*measure)(void* self, const char* schedule, double* seconds, char* why,
+                          std::size_t why_size);
+  // For tuning by prediction, else they may be null; there `build` and `count` are called from
+  // several threads. Both leave a JSON text that stays until the thread's next call of either.
+  // count: what CompilerApi::count gives for the built schedule at the request's rows.
+  std::int32_t (*count)(void* self, const char* schedule, const char** json, char* why,
+                        std::size_t why_size);
+  // execute: runs the built schedule on a virtual GPU at so many rows, with the grid for so many
+  // multiprocessors; the launches of its report.
+  std::int32_t (*execute)(void* self, const char* schedule, std::int64_t rows,
+                          std::int32_t multiprocessors, const char** json, char* why,
                           std::size_t why_size);
   // One finished measurement as one line of JSON, to be kept; may be null.
   void (*record)(void* self, const char* json_line);
@@ -48,8 +58,9 @@ struct CompilerApi {
   // A serialized Binary.
   std::int32_t (*compile)(const char* task, const char* schedule, const char* target,
                           CompilerText* out);
-  // Instruction counts of a CUDA schedule at a number of rows and multiprocessors, as JSON.
-  std::int32_t (*count)(const char* task, const char* schedule, const char* target,
+  // Instruction counts of a CUDA schedule at a number of rows and multiprocessors, as JSON. The
+  // binary is the schedule's, serialized.
+  std::int32_t (*count)(const char* binary, std::size_t binary_size, const char* schedule,
                         std::int64_t rows, std::int64_t inner, std::int32_t multiprocessors,
                         CompilerText* out);
   // Searches the task's space. `request` is JSON (tuner/tune.h), so is the answer.

@@ -120,9 +120,10 @@ CudaSchedule default_cuda(const Task& task, Determinism determinism) {
   const Problem& p = task.problem;
   const bool same_bits = determinism == Determinism::gpu_to_gpu;
   CudaSchedule s;
-  // Two units of 1/Q in f32 are nothing beside half a unit of a 16-bit tensor.
+  // Two units of 1/Q in f32 are nothing beside half a unit of a 16-bit tensor, and in the gradients
+  // less than what their sums add; forward in f32 is too short for the Newton step to show.
   const bool coarse = std::min(size_of(p.x_type), size_of(p.y_type)) == 2;
-  if (coarse) s.division = CudaSchedule::approximate;
+  if (coarse || task.backward()) s.division = CudaSchedule::approximate;
   if (p.math_type() == Type::f64 || same_bits) s.division = CudaSchedule::ieee;
   if (task.sums() && same_bits) s.slab = kSameBitsSlab;
   if (task.sums()) {

@@ -89,17 +89,22 @@ void fill_numerator(const SampleBuffer& buffer, const Problem& p, std::uint64_t 
   }
 }
 
+// With specials some b of variant A are +0 and -0: their sign is db's.
 // Variant N keeps Q > 0.2 for |x| <= kLargestX: even coefficients are positive, and an odd one is
 // at most 0.8 of both neighbours, since |x|^i <= (|x|^(i-1) + |x|^(i+1)) / 2; a last odd one,
 // without an upper neighbour, is at most 0.4 / kLargestX of the lower.
-void fill_denominator(const SampleBuffer& buffer, const Problem& p, std::uint64_t seed) {
+void fill_denominator(const SampleBuffer& buffer, const Problem& p, std::uint64_t seed,
+                      bool specials) {
   Random random(seed);
+  const bool zeros = specials && p.variant == Variant::a;
   const int terms = p.denominator_terms();
   const int first = p.variant == Variant::c ? 0 : 1;
   for (std::int64_t group = 0; group < p.denominator_groups; ++group) {
     std::array<double, kMaxDegree + 2> b{};
     for (int i = first; i <= p.denominator_degree; ++i) {
       b.at(std::size_t(i)) = coefficient(random, i);
+      if (zeros && (group + i) % 3 == 0)
+        b.at(std::size_t(i)) = std::copysign(0.0, b.at(std::size_t(i)));
     }
     if (p.variant == Variant::n) {
       b[0] = 1;
@@ -198,7 +203,7 @@ void Sample::fill() {
   if (options_.specials) fill_specials(x, p.x_type, options_.rows, dense);
   if (dy.data() != nullptr) fill_normal(dy, p.y_type, options_.rows, dense, options_.seed * 8 + 1);
   fill_numerator(a, p, options_.seed * 8 + 2);
-  if (b.data() != nullptr) fill_denominator(b, p, options_.seed * 8 + 3);
+  if (b.data() != nullptr) fill_denominator(b, p, options_.seed * 8 + 3, options_.specials);
   reset();
 }
 

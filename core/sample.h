@@ -28,7 +28,8 @@ struct SampleOptions {
   bool misaligned = false;   // pointers one element past 64-byte alignment; else aligned
   bool in_place = false;     // y in x's buffer, dx in dy's: equal types needed
   bool accumulate = false;   // da and db start from N(0, 1) values, to which the sums are added
-  bool specials = false;     // some x are +-0, subnormal, +-largest, +-infinity, NaN
+  bool specials = false;     // some x are +-0, subnormal, +-largest, +-infinity, NaN; some b of
+                             // variant A are +-0
   bool operator==(const SampleOptions&) const = default;
 };
 

@@ -92,13 +92,13 @@ std::string CompilerClient::emit(const Task& task, const Schedule& schedule, con
   return answer.value(status);
 }
 
-std::string CompilerClient::count(const Task& task, const Schedule& schedule, const Target& target,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors) {
+std::string CompilerClient::count(const Binary& binary, const Schedule& schedule, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors) {
   const CompilerApi& table = api();
   Answer answer(table);
-  const std::int32_t status =
-      table.count(to_string(task).c_str(), to_string(schedule).c_str(), target.name.c_str(), rows,
-                  inner, multiprocessors, answer.out());
+  const std::string bytes = serialize(binary);
+  const std::int32_t status = table.count(bytes.data(), bytes.size(), to_string(schedule).c_str(),
+                                          rows, inner, multiprocessors, answer.out());
   return answer.value(status);
 }
 

@@ -24,8 +24,8 @@ class CompilerClient {
   std::string emit(const Task& task, const Schedule& schedule, const Target& target,
                    std::string_view stage);
   // Instruction counts as JSON; CUDA targets only.
-  std::string count(const Task& task, const Schedule& schedule, const Target& target,
-                    std::int64_t rows, std::int64_t inner, int multiprocessors);
+  std::string count(const Binary& binary, const Schedule& schedule, std::int64_t rows,
+                    std::int64_t inner, int multiprocessors);
   std::string tune(std::string_view request, const TuneCallbacks& callbacks);
   // The compiler that would serve a target: "llvm 22.1.8", "nvrtc 13.0.88 /path".
   std::string describe(const Target& target);

@@ -164,8 +164,9 @@ class CudaDeviceKernel final : public Kernel {
     const bool fits = narrow_ == nullptr || cuda_vectors_fit(task(), wide_schedule_, call);
     const CudaSchedule& schedule = fits ? wide_schedule_ : narrow_schedule_;
     const Module& module = fits ? *wide_ : *narrow_;
-    const CudaLaunch launch =
-        cuda_launch(task(), schedule, call.rows, call.inner, shared_.multiprocessors);
+    const CudaLaunch launch = cuda_launch(
+        task(), schedule, call.rows, call.inner,
+        workspace.multiprocessors > 0 ? workspace.multiprocessors : shared_.multiprocessors);
     if (std::size_t(launch.workspace_bytes) > workspace.size) {
       fail_argument("workspace of {} bytes is too small; the schedule {} needs {} bytes",
                     workspace.size, to_string(Schedule(schedule)), launch.workspace_bytes);
@@ -395,7 +396,7 @@ class CudaDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options) {
-  const std::string which(name.substr(name.find(':') + 1));
+  const std::string which(which_device(name));
   const bool of_model = device_kind(name) == DeviceKind::virtual_gpu;
   if (of_model) gpu_model(which);  // throws, naming the known models
   const std::string path = of_model ? virtual_driver_path() : driver_path(options);

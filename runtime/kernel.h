@@ -17,11 +17,13 @@
 namespace grkan {
 
 // What a call may use beside its tensors: memory of any contents, 64-byte aligned, on the kernel's
-// device; and, on a GPU, the stream (a CUstream) that everything is queued in.
+// device; and, on a GPU, the stream (a CUstream) that everything is queued in and the number of
+// multiprocessors that the grid is made for (0: all of the device).
 struct Workspace {
   void* data = nullptr;
   std::size_t size = 0;
   void* stream = nullptr;
+  int multiprocessors = 0;
 };
 
 class Kernel {

@@ -56,7 +56,7 @@ class DeviceSample {
   std::vector<Copy> copies_;
 };
 
-void run_call(Device& device, const Kernel& kernel, const Call& call) {
+void run_call(Device& device, const Kernel& kernel, const Call& call, int multiprocessors) {
   if (call.rows == 0 || call.inner == 0) {
     clear_gradients(device, kernel.task(), call, nullptr);
     return;
@@ -66,18 +66,18 @@ void run_call(Device& device, const Kernel& kernel, const Call& call) {
   // Contents are undefined at entry: what a kernel wrongly reads of them shall show.
   const std::vector<std::byte> nan(size, std::byte{0xff});
   device.upload(memory->data(), nan.data(), size);
-  kernel.run(call, {.data = memory->data(), .size = size});
+  kernel.run(call, {.data = memory->data(), .size = size, .multiprocessors = multiprocessors});
 }
 
 }  // namespace
 
-void run_sample(Device& device, const Kernel& kernel, Sample& sample) {
+void run_sample(Device& device, const Kernel& kernel, Sample& sample, int multiprocessors) {
   if (device_kind(device.info().name) == DeviceKind::cpu) {
-    run_call(device, kernel, sample.call());
+    run_call(device, kernel, sample.call(), multiprocessors);
     return;
   }
   DeviceSample copy(device, sample);
-  run_call(device, kernel, copy.call());
+  run_call(device, kernel, copy.call(), multiprocessors);
   copy.download();
 }
 

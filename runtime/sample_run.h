@@ -8,7 +8,8 @@ namespace grkan {
 
 // Runs the kernel on the sample's call; afterwards the sample's buffers hold what it wrote (on a
 // GPU they are copied there and back, guards included). Zero elements give what a plan gives: da
-// and db cleared unless the sample accumulates. Throws device errors and out_of_memory.
-void run_sample(Device& device, const Kernel& kernel, Sample& sample);
+// and db cleared unless the sample accumulates. `multiprocessors`: as in Workspace. Throws device
+// errors and out_of_memory.
+void run_sample(Device& device, const Kernel& kernel, Sample& sample, int multiprocessors = 0);
 
 }  // namespace grkan

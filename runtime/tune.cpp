@@ -5,7 +5,9 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cache/files.h"
 #include "core/check.h"
@@ -42,53 +44,109 @@ class Session {
         task_(task),
         inner_(inner),
         options_(options),
-        bench_(context, device, task, rows, inner),
+        rows_(rows),
         sample_(task, {.rows = checked_rows(task, rows, inner), .inner = inner}),
-        reference_(make_reference(task, sample_.call())) {}
+        reference_(make_reference(task, sample_.call())) {
+    if (predicts()) return;
+    bench_.emplace(context, device, task, rows, inner);
+    rows_ = bench_->rows();
+  }
 
-  Workbench& bench() { return bench_; }
+  // A virtual GPU is counted on, not timed.
+  [[nodiscard]] bool predicts() const { return device_.info().is_virtual; }
+  // Those timed or predicted for; fewer than asked for where memory was short.
+  [[nodiscard]] std::int64_t rows() const { return rows_; }
+  Workbench& bench() { return *bench_; }
 
   TuneCallbacks callbacks() {
     return {.self = this,
             .build = &on_build,
             .check = &on_check,
-            .measure = &on_measure,
+            .measure = predicts() ? nullptr : &on_measure,
+            .count = predicts() ? &on_count : nullptr,
+            .execute = predicts() ? &on_execute : nullptr,
             .record = &on_record,
             .progress = options_.progress ? &on_progress : nullptr,
             .cancelled = options_.cancelled ? &on_cancelled : nullptr};
   }
 
  private:
+  // Candidates stay out of the cache: only the winner's binary is worth keeping there. Threads that
+  // compile for a prediction have different schedules.
+  Binary binary(const Schedule& schedule) {
+    const std::string compiled = compiled_text(schedule);
+    {
+      const std::lock_guard lock(mutex_);
+      const auto known = binaries_.find(compiled);
+      if (known != binaries_.end()) return known->second;
+    }
+    Binary built = context_.compiler().compile(task_, schedule, device_.target());
+    const std::lock_guard lock(mutex_);
+    return binaries_.emplace(compiled, std::move(built)).first->second;
+  }
+
   void build(const char* text) {
     const Schedule schedule = parse_schedule(text, device_.target());
-    // Candidates stay out of the cache: only the winner's binary is worth keeping there.
-    const auto source = [&](const Schedule& wanted) {
-      const std::string compiled = compiled_text(wanted);
-      auto known = binaries_.find(compiled);
-      if (known == binaries_.end()) {
-        known = binaries_
-                    .emplace(compiled, context_.compiler().compile(task_, wanted, device_.target()))
-                    .first;
-      }
-      return known->second;
-    };
-    auto kernel = device_.load(task_, schedule, source);
-    const std::size_t needed = kernel->workspace_size(bench_.rows(), inner_);
+    if (predicts()) {
+      binary(schedule);  // most are only counted
+    } else {
+      kernels_[text] = load(schedule);
+    }
+  }
+
+  std::shared_ptr<const Kernel> load(const Schedule& schedule) {
+    auto kernel = device_.load(task_, schedule, [&](const Schedule& s) { return binary(s); });
+    const std::size_t needed = kernel->workspace_size(rows_, inner_);
     const std::size_t bound = device_.workspace_bound(task_).bytes(inner_);
     if (needed > bound) {
       fail(Status::unsupported, "needs {} bytes of workspace; a plan has {}", needed, bound);
     }
-    kernels_[text] = std::move(kernel);
+    return kernel;
+  }
+
+  const Kernel& kernel(const char* text) {
+    auto& kernel = kernels_[text];
+    if (kernel == nullptr) kernel = load(parse_schedule(text, device_.target()));
+    return *kernel;
   }
 
   double check(const char* text) {
-    const Kernel& kernel = *kernels_.at(text);
+    const Kernel& checked = kernel(text);
     sample_.reset();
-    run_sample(device_, kernel, sample_);
+    run_sample(device_, checked, sample_);
     if (const std::string why = sample_.why_damaged(); !why.empty()) {
       fail(Status::wrong_answer, "{}", why);
     }
-    return compare(task_, kernel.schedule(), reference_, sample_.call()).scaled();
+    if (predicts()) take_launches();
+    return compare(task_, checked.schedule(), reference_, sample_.call()).scaled();
+  }
+
+  // What a virtual GPU counted since the last time; what it found makes the kernel wrong.
+  Json take_launches() {
+    Json launches = Json::parse(device_.take_launch_report()).at("launches");
+    for (const Json& launch : launches) {
+      for (const Json& finding : launch.at("findings")) {
+        fail(Status::wrong_answer, "{}: {}", finding.at("check").get<std::string>(),
+             finding.at("detail").get<std::string>());
+      }
+      if (const auto trap = launch.at("trap").get<std::string>(); !trap.empty()) {
+        fail(Status::wrong_answer, "{}", trap);
+      }
+    }
+    return launches;
+  }
+
+  std::string count(const char* text) {
+    const Schedule schedule = parse_schedule(text, device_.target());
+    return context_.compiler().count(binary(schedule), schedule, rows_, inner_,
+                                     device_.info().units);
+  }
+
+  std::string execute(const char* text, std::int64_t rows, int multiprocessors) {
+    Sample sample(task_, {.rows = rows, .inner = inner_});
+    device_.take_launch_report();
+    run_sample(device_, kernel(text), sample, multiprocessors);
+    return take_launches().dump();
   }
 
   // Runs a callback's work: an error becomes a status and a reason.
@@ -118,7 +176,22 @@ class Session {
   static std::int32_t on_measure(void* self, const char* schedule, double* seconds, char* why,
                                  std::size_t size) {
     return guarded(self, why, size,
-                   [&](Session& s) { *seconds = s.bench_.time(*s.kernels_.at(schedule)); });
+                   [&](Session& s) { *seconds = s.bench_->time(s.kernel(schedule)); });
+  }
+  static std::int32_t on_count(void* self, const char* schedule, const char** json, char* why,
+                               std::size_t size) {
+    return guarded(self, why, size, [&](Session& s) { *json = keep(s.count(schedule)); });
+  }
+  static std::int32_t on_execute(void* self, const char* schedule, std::int64_t rows,
+                                 std::int32_t multiprocessors, const char** json, char* why,
+                                 std::size_t size) {
+    return guarded(self, why, size,
+                   [&](Session& s) { *json = keep(s.execute(schedule, rows, multiprocessors)); });
+  }
+  static const char* keep(std::string text) {
+    thread_local std::string kept;
+    kept = std::move(text);
+    return kept.c_str();
   }
   static void on_record(void* self, const char* line) {
     auto* s = static_cast<Session*>(self);
@@ -137,9 +210,11 @@ class Session {
   Task task_;
   std::int64_t inner_;
   const TuneOptions& options_;
-  Workbench bench_;
+  std::int64_t rows_;
+  std::optional<Workbench> bench_;
   Sample sample_;
   Reference reference_;
+  std::mutex mutex_;
   std::map<std::string, Binary> binaries_;  // by compiled part
   std::map<std::string, std::shared_ptr<const Kernel>, std::less<>> kernels_;
 };
@@ -176,10 +251,15 @@ Winner winner_of(const Json& answer, const Task& task, const Device& device,
   w.device = describe(device.info());
   w.determinism = determinism;
   w.schedule = answer.at("schedule").get<std::string>();
-  const bool measured = answer.value("evidence", "default") == "measured";
-  w.time = measured ? time_of(answer.value("seconds", Json())) : std::nullopt;
+  const std::string evidence = answer.value("evidence", "default");
+  if (evidence != "default") w.time = time_of(answer.value("seconds", Json()));
   // A search that was stopped before its first timing has measured nothing.
-  w.evidence = w.time ? Evidence::measured : Evidence::default_schedule;
+  w.evidence = Evidence::default_schedule;
+  if (w.time && evidence == "measured") w.evidence = Evidence::measured;
+  if (w.time && evidence == "predicted") {
+    w.evidence = answer.value("counts", "") == "executed" ? Evidence::predicted_executed
+                                                          : Evidence::predicted_static;
+  }
   w.disturbed = w.time && answer.value("disturbed", false);
   if (const auto at = answer.find("default"); at != answer.end() && at->is_object()) {
     w.default_schedule = at->value("schedule", "");
@@ -225,6 +305,7 @@ Json request_of(Context& context, const Device& device, const Task& task, std::i
                   {"compiler", compiler},
                   {"generator", kGeneratorId},
                   {"resume", context.cache().measurements(task, describe(device.info()))}};
+  if (device.info().is_virtual) request["gpu"] = which_device(device.info().name);
   if (options.budget_seconds > 0) request["budget_seconds"] = options.budget_seconds;
   return request;
 }
@@ -238,18 +319,13 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
          "this processor is below x86-64-v3: it runs the portable kernels, which have nothing to "
          "tune");
   }
-  if (device.info().is_virtual) {
-    fail(Status::unsupported,
-         "{}, and tuning goes by times; tune on a GPU, or use grkan check or bench here",
-         why_not_timed(device.info()));
-  }
   if (rows < 1 || inner < 1) {
     fail_argument("rows {} and inner {} can't be tuned at; use 1 or more", rows, inner);
   }
   const std::string compiler = context.compiler().describe(device.target());
   Session session(context, device, task, rows, inner, options);
   TuneResult result;
-  result.rows = session.bench().rows();
+  result.rows = session.rows();
   const Json request = request_of(context, device, task, result.rows, inner, options, compiler);
   result.answer = context.compiler().tune(request.dump(), session.callbacks());
   context.cache().sync_records();

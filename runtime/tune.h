@@ -1,5 +1,5 @@
 // Tuning a task on a device: gives the search of libgrkan_compiler (tuner/tune.h) what builds,
-// checks and measures a schedule here, keeps every measurement, and stores the winner.
+// checks and measures (or counts) a schedule here, keeps every measurement, and stores the winner.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,10 @@ struct TuneResult {
   std::string answer;     // the search's whole answer (tuner/tune.h), JSON
 };
 
-// rows and inner are positive. Throws unsupported for a device of portable kernels and for a
-// virtual GPU, no_compiler, or what the default schedule failed with.
+// On a virtual GPU nothing is timed: the winner is predicted for the GPU that it stands for, from
+// counts (tuner/offline.h).
+// rows and inner are positive. Throws unsupported for a device of portable kernels, no_compiler, or
+// what the default schedule failed with.
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options);
 

@@ -1,10 +1,11 @@
-# Writes OUTPUT: the function of templates/templates.h over the files of TEMPLATES in FOLDER.
-set(text "// Made from templates/*.cu by templates/embed.cmake.\n#include \"templates/templates.h\"\n\n")
-string(APPEND text "#include \"core/error.h\"\n\nnamespace grkan {\n\n")
-string(APPEND text "std::string_view template_text(std::string_view name) {\n")
-foreach(name IN LISTS TEMPLATES)
-  file(READ ${FOLDER}/${name}.cu body)
+# Writes OUTPUT: FUNCTION of NAMESPACE, declared in HEADER, which gives the text of
+# FOLDER/<name>SUFFIX for each name of NAMES.
+set(text "// Made from the files of ${FOLDER} by templates/embed.cmake.\n#include \"${HEADER}\"\n\n")
+string(APPEND text "#include \"core/error.h\"\n\nnamespace ${NAMESPACE} {\n\n")
+string(APPEND text "std::string_view ${FUNCTION}(std::string_view name) {\n")
+foreach(name IN LISTS NAMES)
+  file(READ ${FOLDER}/${name}${SUFFIX} body)
   string(APPEND text "  if (name == \"${name}\") return R\"grkan(${body})grkan\";\n")
 endforeach()
-string(APPEND text "  fail(Status::internal, \"no template is called '{}'\", name);\n}\n\n}  // namespace grkan\n")
+string(APPEND text "  fail(Status::internal, \"no text '{}' is embedded\", name);\n}\n\n}  // namespace ${NAMESPACE}\n")
 file(WRITE ${OUTPUT} "${text}")

@@ -293,6 +293,43 @@ TEST_F(CliTest, CacheDocuments) {
   EXPECT_EQ(verified.json()["winners"], 2);
 }
 
+TEST_F(CliTest, ReportDocument) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const fs::path page = folder() / "page.html";
+  Documented documented("report");
+  const Result result = command.run({"report", kProblem, "-o", page.string(), "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Json document = result.json();
+  documented.hold(document);
+  expect_reasons(document);
+  EXPECT_EQ(document["results"].size(), 2U);
+  EXPECT_EQ(document["winners"], 2);
+  EXPECT_EQ(document["bytes"], fs::file_size(page));
+  EXPECT_TRUE(document["left_out"].empty()) << document["left_out"];
+  // With less than everything, and a file that is not of grkan.
+  std::ofstream(command.cache() / "winners" / "stray") << "?";
+  const Json less =
+      command.run({"report", "-o", page.string(), "--candidates", "1", "--json"}).json();
+  documented.hold(less);
+  documented.finish();
+  EXPECT_EQ(less["defects"].size(), 1U);
+  EXPECT_GT(less["results"][0]["candidates_left_out"], 0);
+  // Filters: other rows, and a direction.
+  const Words words = {"report", kProblem, "-o", page.string()};
+  const auto with = [&](const Words& more) {
+    Words all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    return command.run(all);
+  };
+  const Result forward = with({"--rows", "200", "--direction", "forward"});
+  EXPECT_NE(forward.out.find(": 1 tunings, 1 winners"), std::string::npos) << forward.out;
+  const Result none = with({"--rows", "70000"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_NE(none.err.find("holds no tuning of what was asked for"), std::string::npos) << none.err;
+  EXPECT_EQ(command.run({"report", "-o", "/dev/null/page.html"}).exit_code, 1);
+}
+
 TEST_F(CliTest, ADamagedCacheCostsAWarning) {
   if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
   Command command = tuned();
@@ -604,6 +641,9 @@ TEST_F(CliTest, WrongCallsSayWhatIsWrong) {
       {{"emit", p, "--arch", "x86-64-v3", "-o", "/dev/null/x"}, 1, {"can't write", "-o"}},
       {{"compile", p, "--arch", ","}, 2, {"empty part"}},
       {{"cache"}, 2, {"grkan cache --help"}},
+      {{"report"}, 2, {"holds no tuning", "grkan tune", "--cache"}},
+      {{"report", p, "--candidates", "0"}, 2, {"--candidates", "whole number from 1"}},
+      {{"report", p, "--rows", "9..1"}, 2, {"rows 9..1 is an empty range"}},
       {{"cache", "show", "ffff"}, 2, {"no entry 'ffff'", "grkan cache list"}},
   };
   Command command = fresh();
@@ -635,7 +675,7 @@ TEST_F(CliTest, HelpAndVersionAreNoFailures) {
   EXPECT_EQ(command.run({"--version"}).exit_code, 0);
   EXPECT_TRUE(command.run({"--version"}).out.starts_with("grkan "));
   for (const char* verb :
-       {"devices", "emit", "compile", "check", "tune", "bench", "explain", "cache"}) {
+       {"devices", "emit", "compile", "check", "tune", "bench", "explain", "cache", "report"}) {
     const Result help = command.run({verb, "--help"});
     EXPECT_EQ(help.exit_code, 0) << verb;
     EXPECT_NE(help.out.find("--json"), std::string::npos) << verb;

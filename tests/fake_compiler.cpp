@@ -37,7 +37,7 @@ std::int32_t compile(const char* task, const char* schedule, const char* target,
   return fill(out, grkan::serialize(binary));
 }
 
-std::int32_t count(const char*, const char*, const char*, std::int64_t rows, std::int64_t,
+std::int32_t count(const char*, std::size_t, const char*, std::int64_t rows, std::int64_t,
                    std::int32_t, grkan::CompilerText* out) {
   return fill(out, "{\"rows\":" + std::to_string(rows) + "}");
 }

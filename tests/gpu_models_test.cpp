@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <map>
 #include <set>
 #include <string>
 
@@ -12,28 +14,51 @@
 namespace grkan {
 namespace {
 
+const std::map<std::string_view, std::pair<double, double>> kRanges = {
+    {"multiprocessors", {10, 256}},
+    {"memory_bytes", {4e9, 400e9}},
+    {"clock_mhz", {1000, 3500}},
+    {"bandwidth_gbs", {200, 10000}},
+    {"l2_bytes", {2e6, 300e6}},
+    {"threads_per_multiprocessor", {1024, 2048}},
+    {"registers_per_multiprocessor", {65536, 65536}},
+    {"shared_bytes_per_multiprocessor", {64 * 1024, 228 * 1024}},
+    {"bandwidth_reached", {0.8, 1}},
+    {"l2_bandwidth_gbs", {1000, 20000}},
+    {"memory_latency_ns", {200, 700}},
+    {"launch_us", {0.5, 10}},
+    {"atomic_clocks", {1, 10}},
+    {"warp_schedulers", {4, 4}},
+    {"fp32_lanes", {64, 128}},
+    {"fp64_lanes", {2, 64}},
+    {"special_lanes", {16, 16}},
+    {"convert_lanes", {16, 64}},
+    {"integer_lanes", {64, 128}},
+    {"shared_bytes_a_clock", {128, 128}}};
+
 TEST(GpuModels, EveryFigureHasASourceAndAPlausibleValue) {
   std::set<std::string_view> names;
   for (const GpuModel& m : gpu_models()) {
     EXPECT_TRUE(names.insert(m.name).second) << m.name;
     EXPECT_NO_THROW(parse_target(fmt::format("sm_{}", m.compute_capability))) << m.name;
-    struct Range {
-      const Figure* figure;
-      double low, high;
-    };
-    for (const Range& r : {Range{&m.multiprocessors, 10, 256},
-                           {&m.memory_bytes, 4e9, 400e9},
-                           {&m.clock_mhz, 1000, 3500},
-                           {&m.bandwidth_gbs, 200, 10000},
-                           {&m.l2_bytes, 2e6, 300e6},
-                           {&m.threads_per_multiprocessor, 1024, 2048},
-                           {&m.registers_per_multiprocessor, 65536, 65536},
-                           {&m.shared_bytes_per_multiprocessor, 64 * 1024, 228 * 1024}}) {
-      EXPECT_FALSE(r.figure->source.empty()) << m.name;
-      EXPECT_GE(r.figure->value, r.low) << m.name;
-      EXPECT_LE(r.figure->value, r.high) << m.name;
+    for (const FigureField& field : figure_fields()) {
+      const Figure& figure = m.*field.figure;
+      ASSERT_TRUE(kRanges.contains(field.name)) << field.name;
+      const auto [low, high] = kRanges.at(field.name);
+      EXPECT_FALSE(figure.source.empty()) << m.name << ' ' << field.name;
+      EXPECT_GE(figure.value, low) << m.name << ' ' << field.name;
+      EXPECT_LE(figure.value, high) << m.name << ' ' << field.name;
     }
+    // Caches are faster than memory.
+    EXPECT_GT(m.l2_bandwidth_gbs.value, m.bandwidth_gbs.value) << m.name;
   }
+}
+
+TEST(GpuModels, EveryFigureIsAField) {
+  EXPECT_EQ(sizeof(GpuModel),
+            offsetof(GpuModel, multiprocessors) + figure_fields().size() * sizeof(Figure));
+  std::set<std::string_view> names;
+  for (const FigureField& field : figure_fields()) EXPECT_TRUE(names.insert(field.name).second);
 }
 
 TEST(GpuModels, AreFoundByName) {

@@ -31,12 +31,14 @@ std::vector<Task> kat_tasks() {
   std::vector<Task> tasks;
   for (const std::int64_t channels : {192, 768, 3072}) {
     for (const std::int64_t numerators : {1, 8}) {
-      for (const Type type : {Type::f32, Type::bf16}) {
+      for (const auto& [x_type, y_type] :
+           {std::pair(Type::f32, Type::f32), {Type::bf16, Type::bf16}, {Type::f32, Type::bf16}}) {
         Problem p;
         p.channels = channels;
         p.numerator_groups = numerators;
         p.denominator_groups = 8;
-        p.x_type = p.y_type = type;
+        p.x_type = x_type;
+        p.y_type = y_type;
         tasks.push_back(forward_task(p));
         tasks.push_back(backward_task(p));
       }

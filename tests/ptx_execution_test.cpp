@@ -166,6 +166,28 @@ TEST(PtxExecution, Atomics) {
   EXPECT_EQ(result.counts.atomics, 96U * 10);
   EXPECT_EQ(result.counts.most_atomics, 96U);
   EXPECT_EQ(result.counts.atomic_addresses, 10U);
+  EXPECT_EQ(result.counts.atomic_passes, 96U * 10);
+}
+
+TEST(PtxExecution, PassesOfAtomics) {
+  // A warp at each of 32 words, twice at each of 16, at one of another line; half a warp at one.
+  PtxRun run(ptx_kernel(kAddresses + R"(
+    red.global.add.u32 [%d0], 1;
+    shr.u32 %r1, %r29, 1;
+    mul.wide.u32 %d2, %r1, 4;
+    add.u64 %d2, %d20, %d2;
+    red.global.add.u32 [%d2], 1;
+    red.global.add.u32 [%d20+128], 1;
+    setp.lt.u32 %p1, %r29, 16;
+    @%p1 red.global.add.u32 [%d20], 1;)",
+                        1));
+  const u64 out = run.upload(std::vector<u32>(64));
+  ASSERT_EQ(out % 128, 0U);
+  const LaunchResult result = run.run({out}, {1, 1, 1}, {32, 1, 1});
+  EXPECT_TRUE(result.findings.empty());
+  EXPECT_EQ(result.counts.atomics, 32U * 3 + 16);
+  EXPECT_EQ(result.counts.atomic_passes, 4U + 2 * 2 + 32 + 16);
+  EXPECT_EQ(result.counts.most_line_passes, 32U);  // the other line has 24
 }
 
 // Each thread of 64 writes shared[t] and reads shared[63 - t].

@@ -62,6 +62,8 @@ struct Machine {
                       std::get<CpuSchedule>(parse_schedule(schedule, parse_target("x86-64-v3"))));
                   return std::int32_t{0};
                 },
+            .count = nullptr,
+            .execute = nullptr,
             .record = [](void* self, const char* line) { of(self).lines.emplace_back(line); },
             .progress = [](void* self, std::int64_t, std::int64_t, double,
                            const char*) { ++of(self).progress_calls; },

@@ -38,7 +38,7 @@ SearchOptions search_options(TuneEffort effort) {
 std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space, std::uint64_t seed,
                                           std::span<const double> prior) {
   if (effort == TuneEffort::exhaustive) return exhaustive_strategy();
-  const Limit& limit = effort == TuneEffort::quick ? kQuick : kThorough;
+  const Limit& limit = effort == TuneEffort::thorough ? kThorough : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
   return guided_strategy({.seed = seed, .first = looked_at / 4, .limit = looked_at},

@@ -14,9 +14,12 @@
 #include <vector>
 
 #include "core/error.h"
-#include "tuner/effort.h"
+#include "tuner/candidate_calls.h"
+#include "tuner/offline.h"
+#include "tuner/request.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
+#include "tuner/strategy.h"
 
 namespace grkan {
 namespace {
@@ -25,106 +28,12 @@ using Json = nlohmann::ordered_json;
 
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
-struct Request {
-  Task task;
-  Target target;
-  Determinism determinism = Determinism::run_to_run;
-  std::int64_t rows = 1;
-  std::int64_t inner = 1;
-  TuneEffort effort = TuneEffort::quick;
-  double budget_seconds = 0;
-  std::int64_t seed = 1;
-  std::string compiler;
-  std::string generator;
-  std::vector<Json> resume;
-};
-
-std::string text_of(const Json& json, const char* key, const char* standard) {
-  const auto found = json.find(key);
-  if (found == json.end() && standard != nullptr) return standard;
-  if (found == json.end() || !found->is_string()) {
-    fail_argument("tune request: {} must be a text", key);
-  }
-  return found->get<std::string>();
-}
-
-std::int64_t integer_of(const Json& json, const char* key, std::int64_t least,
-                        std::int64_t standard) {
-  const auto found = json.find(key);
-  if (found == json.end()) return standard;
-  const bool fits =
-      found->is_number_integer() &&
-      !(found->is_number_unsigned() && found->get<std::uint64_t>() > std::uint64_t(INT64_MAX));
-  if (!fits || found->get<std::int64_t>() < least) {
-    fail_argument("tune request: {} must be a whole number of at least {}", key, least);
-  }
-  return found->get<std::int64_t>();
-}
-
-std::vector<Json> resume_of(const Json& json) {
-  const auto found = json.find("resume");
-  if (found == json.end()) return {};
-  if (!found->is_array()) fail_argument("tune request: resume must be a list of lines");
-  std::vector<Json> lines;
-  for (const Json& line : *found) {
-    lines.push_back(line.is_string() ? Json::parse(line.get<std::string>(), nullptr, false) : line);
-  }
-  return lines;
-}
-
-Request parse_request(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) fail_argument("tune request: not a JSON object");
-  if (const std::int64_t schema = integer_of(json, "schema", 0, 0); schema != kTuneSchema) {
-    fail_argument("tune request: schema {} is unknown; use {}", schema, kTuneSchema);
-  }
-  Request request{.task = parse_task(text_of(json, "task", nullptr)),
-                  .target = parse_target(text_of(json, "target", nullptr)),
-                  .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
-                  .rows = integer_of(json, "rows", 1, 0),
-                  .inner = integer_of(json, "inner", 1, 1),
-                  .effort = parse_tune_effort(text_of(json, "effort", "quick")),
-                  .seed = integer_of(json, "seed", 0, 1),
-                  .compiler = text_of(json, "compiler", ""),
-                  .generator = text_of(json, "generator", ""),
-                  .resume = resume_of(json)};
-  if (request.rows < 1) fail_argument("tune request: rows must be given, at least 1");
-  request.budget_seconds = search_options(request.effort).budget_seconds;
-  const Json budget = json.value("budget_seconds", Json());
-  if (!budget.is_null()) {
-    if (!budget.is_number() || !std::isfinite(budget.get<double>()) || budget.get<double>() < 0) {
-      fail_argument("tune request: budget_seconds must be a number of at least 0");
-    }
-    request.budget_seconds = budget.get<double>();
-  }
-  return request;
-}
-
-// What a caller's status says of the candidate.
-CandidateStatus candidate_status(std::int32_t code, CandidateStatus otherwise) {
-  switch (Status(code)) {
-    case Status::ok:
-      return CandidateStatus::ok;
-    case Status::compile_failed:
-      return CandidateStatus::compile_failed;
-    case Status::wrong_answer:
-      return CandidateStatus::wrong_answer;
-    case Status::device_error:
-      return CandidateStatus::launch_failed;
-    case Status::unsupported:
-    case Status::out_of_memory:
-      return CandidateStatus::exceeds_device;
-    default:
-      return otherwise;
-  }
-}
-
 // One tuning: the request, its space and the caller's functions.
 class Tuning {
  public:
-  Tuning(Request request, const TuneCallbacks& callbacks)
+  Tuning(TuneRequest request, const TuneCallbacks& callbacks)
       : request_(std::move(request)),
-        callbacks_(callbacks),
+        calls_(callbacks),
         space_(enumerate_space(request_.task, request_.target, request_.determinism, request_.rows,
                                request_.inner)) {
     for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
@@ -143,28 +52,16 @@ class Tuning {
 
  private:
   SearchResult search_space() {
-    SearchFunctions functions{
-        .build = [this](std::size_t i) { return build(i); },
-        .check = [this](std::size_t i) { return check(i); },
-        .measure = [this](std::size_t i) { return measure(i); },
-        .record = {},
-        .progress = {},
-        .cancelled = {},
+    const SearchFunctions functions{
+        .build = [this](std::size_t i) { return calls_.build(names_[i]); },
+        .check = [this](std::size_t i) { return calls_.check(names_[i]); },
+        .measure = [this](std::size_t i) { return calls_.measure(names_[i]); },
+        .record = [this](std::size_t i, const CandidateResult& r) { record(i, r); },
+        .progress = [this](std::size_t done, std::size_t total, double left,
+                           std::size_t at) { calls_.progress(done, total, left, names_[at]); },
+        .cancelled = [this] { return calls_.cancelled(); },
         .now = {},
     };
-    if (callbacks_.record != nullptr) {
-      functions.record = [this](std::size_t i, const CandidateResult& r) { record(i, r); };
-    }
-    if (callbacks_.progress != nullptr) {
-      functions.progress = [this](std::size_t done, std::size_t total, double left,
-                                  std::size_t at) {
-        callbacks_.progress(callbacks_.self, std::int64_t(done), std::int64_t(total), left,
-                            names_[at].c_str());
-      };
-    }
-    if (callbacks_.cancelled != nullptr) {
-      functions.cancelled = [this] { return callbacks_.cancelled(callbacks_.self) != 0; };
-    }
     SearchOptions options = search_options(request_.effort);
     options.budget_seconds = request_.budget_seconds;
     const std::unique_ptr<Strategy> strategy =
@@ -172,74 +69,19 @@ class Tuning {
     return search(names_.size(), *strategy, functions, options, known());
   }
 
-  StepResult build(std::size_t i) {
-    return step(
-        [&](char* why, std::size_t size, double*) {
-          return callbacks_.build(callbacks_.self, names_[i].c_str(), why, size);
-        },
-        CandidateStatus::compile_failed);
-  }
-  StepResult check(std::size_t i) {
-    return step(
-        [&](char* why, std::size_t size, double* value) {
-          return callbacks_.check(callbacks_.self, names_[i].c_str(), value, why, size);
-        },
-        CandidateStatus::launch_failed);
-  }
-  StepResult measure(std::size_t i) {
-    return step(
-        [&](char* why, std::size_t size, double* value) {
-          return callbacks_.measure(callbacks_.self, names_[i].c_str(), value, why, size);
-        },
-        CandidateStatus::launch_failed);
-  }
-
-  template <class Call>
-  static StepResult step(const Call& call, CandidateStatus otherwise) {
-    std::array<char, 1024> why{};
-    StepResult result;
-    const std::int32_t code = call(why.data(), why.size(), &result.value);
-    result.status = candidate_status(code, otherwise);
-    if (result.status == CandidateStatus::ok) return result;
-    why.back() = '\0';
-    result.why = why.front() != '\0' ? why.data() : status_name(Status(code));
-    return result;
-  }
-
   void record(std::size_t i, const CandidateResult& r) const {
-    Json line = {{"schema", kTuneSchema},
-                 {"task", to_string(request_.task)},
-                 {"target", request_.target.name},
-                 {"compiler", request_.compiler},
-                 {"generator", request_.generator},
-                 {"default", names_[0]},
-                 {"schedule", names_[i]},
-                 {"rows", request_.rows},
-                 {"inner", request_.inner},
-                 {"status", to_string(r.status)},
-                 {"why", r.why},
-                 {"error_scaled", finite(r.error_scaled)},
-                 {"seconds", Json::array()},
-                 {"reference_seconds", Json::array()}};
+    Json line = line_head(request_, names_[0]);
+    line["schedule"] = names_[i];
+    line["status"] = to_string(r.status);
+    line["why"] = r.why;
+    line["error_scaled"] = finite(r.error_scaled);
+    line["seconds"] = Json::array();
+    line["reference_seconds"] = Json::array();
     if (r.status == CandidateStatus::ok) {
       line["seconds"].push_back(r.seconds.back());
       line["reference_seconds"].push_back(r.reference_seconds.back());
     }
-    const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
-    callbacks_.record(callbacks_.self, text.c_str());
-  }
-
-  // Whether a line was taken in a tuning like this one: of the same code, beside the same default.
-  bool fits(const Json& line) const {
-    const auto same = [&](const char* key, const Json& value) {
-      const auto found = line.find(key);
-      return found != line.end() && *found == value;
-    };
-    return line.is_object() && same("schema", kTuneSchema) &&
-           same("task", to_string(request_.task)) && same("target", request_.target.name) &&
-           same("compiler", request_.compiler) && same("generator", request_.generator) &&
-           same("default", names_[0]) && same("rows", request_.rows) &&
-           same("inner", request_.inner);
+    calls_.record(line);
   }
 
   static std::vector<double> times(const Json& line, const char* key) {
@@ -280,7 +122,7 @@ class Tuning {
     for (std::size_t i = 0; i < names_.size(); ++i) index[names_[i]] = i;
     std::vector<CandidateResult> results(names_.size());
     for (const Json& line : request_.resume) {
-      if (!fits(line)) continue;
+      if (!line_fits(line, request_, names_[0])) continue;
       const Json schedule = line.value("schedule", Json());
       const auto found =
           schedule.is_string() ? index.find(schedule.get<std::string>()) : index.end();
@@ -369,8 +211,8 @@ class Tuning {
             {"out_of_time", result.out_of_time}};
   }
 
-  Request request_;
-  const TuneCallbacks& callbacks_;
+  TuneRequest request_;
+  CandidateCalls calls_;
   Space space_;
   std::vector<std::string> names_;
   std::int64_t resumed_ = 0;
@@ -378,11 +220,19 @@ class Tuning {
 
 }  // namespace
 
-std::string tune(std::string_view request, const TuneCallbacks& callbacks) {
-  if (callbacks.build == nullptr || callbacks.check == nullptr || callbacks.measure == nullptr) {
-    fail_argument("tune needs the callbacks build, check and measure");
+std::string tune(std::string_view text, const TuneCallbacks& callbacks) {
+  const TuneRequest request = parse_tune_request(text);
+  if (callbacks.build == nullptr || callbacks.check == nullptr) {
+    fail_argument("tune needs the callbacks build and check");
   }
-  return Tuning(parse_request(request), callbacks).run();
+  if (request.gpu) {
+    if (callbacks.count == nullptr || callbacks.execute == nullptr) {
+      fail_argument("tune for a GPU model needs the callbacks count and execute");
+    }
+    return tune_offline(request, callbacks);
+  }
+  if (callbacks.measure == nullptr) fail_argument("tune needs the callback measure");
+  return Tuning(request, callbacks).run();
 }
 
 }  // namespace grkan

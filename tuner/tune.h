@@ -2,8 +2,9 @@
 //
 // Request (JSON):
 //   schema 1, task, target, determinism ("run_to_run"), rows, inner (1), effort ("quick"), seed (1)
+//   gpu             a model of core/gpu_models.h: predict for it (tuner/offline.h); absent: measure
 //   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
-//                   ends it)
+//                   ends it); none for a prediction
 //   compiler        names the compiler and its build; lines of another one are not resumed
 //   generator       names the code that makes kernels: the same
 //   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
@@ -15,19 +16,22 @@
 //   schema, task, target, determinism, rows, inner, effort, seed
 //   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
 //   evidence          "measured", or "default" for effort instant and for a search that was
-//                     stopped before it compared anything
+//                     stopped before it compared anything; "predicted"
 //   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
 //   near_ties         schedules as fast as the best
 //   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
 //                     all that were looked at, the best first
 //   space {candidates, left_out {reason: count}}, looked_at, resumed (candidates known from lines)
 //   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
-// A figure that is not known is null.
+// A figure that is not known is null. Of a prediction also gpu, counts ("executed" or "static", of
+// each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor, tail_seconds,
+// parts_seconds {resource: seconds}, assumed [figures]}; its seconds have a median alone.
 //
 // A recorded line (JSON, one for each candidate and round):
 //   schema, task, target, compiler, generator, default (schedule), schedule, rows, inner, status,
 //   why, error_scaled, seconds [s], reference_seconds [s] (the default's in the same round; both
 //   empty when it failed)
+// of a prediction instead of the times: gpu, and counts (of the code) or launches (as executed)
 #pragma once
 
 #include <string>

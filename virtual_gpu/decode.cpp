@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/ptx_class.h"
 #include "virtual_gpu/causality.h"
 #include "virtual_gpu/form.h"
 #include "virtual_gpu/slots.h"
@@ -49,42 +50,6 @@ constexpr SpecialName kSpecials[] = {
     {"%dynamic_smem_size", Special::dynamic_shared},
     {"%total_smem_size", Special::total_shared},
 };
-
-// What the counts call an instruction.
-std::string group_of(std::string_view opcode) {
-  const std::string_view name = opcode.substr(0, opcode.find('.'));
-  const auto has = [&](std::string_view part) { return opcode.find(part) != opcode.npos; };
-  const bool floating = has(".f32") || has(".f64") || has(".f16") || has(".bf16");
-  const auto one_of = [&](std::initializer_list<std::string_view> names) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  if (name == "ld" || name == "st" || name == "ldu") {
-    const std::string direction = name == "st" ? "store" : "load";
-    for (const char* space : {"global", "shared", "local", "param", "const"}) {
-      if (has(std::string(".") + space)) return std::string(space) + " " + direction;
-    }
-    return "generic " + direction;
-  }
-  if (one_of({"atom", "red"})) return has(".shared") ? "shared atomic" : "atomic";
-  if (name == "fma" || (name == "mad" && floating)) return "fma";
-  if (one_of({"rcp", "rsqrt", "sqrt", "ex2", "lg2", "sin", "cos", "tanh"})) return "special";
-  if (name == "div" || name == "rem") return floating ? "float division" : "integer division";
-  if (one_of({"add", "sub"}) && floating) return "add";
-  if (name == "mul" && floating) return "mul";
-  if (one_of({"setp", "set", "min", "max", "testp"})) return "compare";
-  if (one_of({"neg", "abs", "copysign"}) && floating) return "sign";
-  if (name == "cvt") return "convert";
-  if (one_of({"mov", "selp", "slct", "cvta", "isspacep"})) return "move";
-  if (one_of({"shfl", "vote", "match", "redux", "elect", "activemask"})) return "warp";
-  if (one_of({"bar", "barrier"})) return "barrier";
-  if (one_of({"membar", "fence", "griddepcontrol"})) return "fence";
-  if (one_of({"bra", "brx", "call", "ret", "exit", "trap", "nanosleep"})) return "branch";
-  if (one_of({"and", "or", "xor", "not", "cnot", "shl", "shr", "shf", "lop3", "prmt", "bfe", "bfi",
-              "brev", "popc", "clz", "bfind", "bmsk"})) {
-    return "logic";
-  }
-  return "integer";
-}
 
 std::size_t rounded_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
 
@@ -235,7 +200,7 @@ class FunctionDecoder {
   void branch_table();
   void finish_memory_address(Instruction& i, const PtxOperand& operand, Space& space);
 
-  void emit(const Instruction& i) { emit(i, group_of(statement_->opcode)); }
+  void emit(const Instruction& i) { emit(i, ptx_class(statement_->opcode)); }
   void emit(Instruction i, std::string group) {
     Program& p = builder_.program();
     i.index = std::uint32_t(p.code.size());
@@ -600,7 +565,7 @@ bool FunctionDecoder::memory(Form& form) {
   if (space != Space::shared) p.global_granule = std::min(p.global_granule, s.count);
   if (i.read_only) p.has_read_only = true;
   if (order.orders && (space == Space::global || space == Space::generic)) p.communicates = true;
-  std::string group = group_of(statement_->opcode);
+  std::string group = ptx_class(statement_->opcode);
   if (space == Space::shared && group.starts_with("generic")) group.replace(0, 7, "shared");
   emit(i, std::move(group));
   return true;

@@ -53,8 +53,6 @@ void tell(const std::string& message, const JitOptions& options) {
   }
 }
 
-std::size_t rounded_up(std::size_t value, std::size_t to) { return (value + to - 1) / to * to; }
-
 }  // namespace
 
 Result read_options(unsigned count, const int* options, void** values, JitOptions& read) {
@@ -225,26 +223,9 @@ Resources resources_of(const ModuleKernel& kernel, const Build& build) {
 }
 
 int occupancy(const FunctionState& function, int threads, std::size_t dynamic_shared) {
-  // How finely each is handed out: the occupancy calculator's tables.
-  constexpr int kRegistersUnit = 256;  // for a warp
-  constexpr int kWarpsUnit = 4;
-  const GpuModel& model = *function.module->context->device->model;
-  const Limits limits = limits_of(model);
-  const std::size_t shared_unit = model.compute_capability < 80 ? 256 : 128;
-  const int warps = (threads + 31) / 32;
-  const int resident_warps = int(model.threads_per_multiprocessor.value) / 32;
-  int blocks = std::min(limits.blocks, resident_warps / warps);
   const Resources resources = resources_of(*function.kernel, function.module->build);
-  const std::size_t shared =
-      rounded_up(resources.shared_bytes + dynamic_shared + limits.shared_reserved, shared_unit);
-  if (shared != 0) {
-    const auto all = std::size_t(model.shared_bytes_per_multiprocessor.value);
-    blocks = int(std::min(std::size_t(blocks), all / shared));
-  }
-  const auto of_warp = int(rounded_up(std::size_t(resources.registers) * 32, kRegistersUnit));
-  const int register_warps =
-      int(model.registers_per_multiprocessor.value) / of_warp / kWarpsUnit * kWarpsUnit;
-  return std::min(blocks, register_warps / warps);
+  return resident_blocks(*function.module->context->device->model, threads, resources.registers,
+                         resources.shared_bytes + dynamic_shared);
 }
 
 }  // namespace grkan::vgpu::driver

@@ -33,7 +33,7 @@ std::optional<Configuration> configuration(std::initializer_list<const char*> te
 }
 
 std::optional<int> attribute(const GpuModel& model, int which) {
-  const Limits limits = limits_of(model);
+  const BlockLimits limits = block_limits(model);
   switch (which) {
     case 1:  // MAX_THREADS_PER_BLOCK
     case 2:  // MAX_BLOCK_DIM_X
@@ -99,22 +99,6 @@ std::optional<int> attribute(const GpuModel& model, int which) {
 }
 
 }  // namespace
-
-Limits limits_of(const GpuModel& model) {
-  const auto shared = std::size_t(model.shared_bytes_per_multiprocessor.value);
-  switch (model.compute_capability) {
-    case 75:
-      return {.shared_reserved = 0, .shared_opt_in = shared, .blocks = 16};
-    case 86:
-      return {.shared_reserved = 1024, .shared_opt_in = shared - 1024, .blocks = 16};
-    case 89:
-    case 120:
-    case 121:
-      return {.shared_reserved = 1024, .shared_opt_in = shared - 1024, .blocks = 24};
-    default:
-      return {.shared_reserved = 1024, .shared_opt_in = shared - 1024, .blocks = 32};
-  }
-}
 
 Result cuInit(unsigned flags) {
   if (flags != 0) return Result::invalid_value;

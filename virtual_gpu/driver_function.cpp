@@ -47,7 +47,7 @@ std::optional<int> attribute(const Known& known, int which) {
 Result set_attribute(const ModuleKernel& kernel, Settings& settings, const GpuModel& model,
                      int which, int value) {
   if (which == kMaxDynamicShared) {
-    const std::size_t most = limits_of(model).shared_opt_in;
+    const std::size_t most = block_limits(model).shared_opt_in;
     if (value < 0 || std::size_t(value) + kernel.shared_bytes > most) return Result::invalid_value;
     settings.most_dynamic_shared = std::size_t(value);
     return Result::success;
@@ -182,7 +182,7 @@ Result cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function functio
                                                    std::size_t dynamic_shared) {
   return with_function(function, [&](FunctionState& f) {
     if (blocks == nullptr || threads < 1) return Result::invalid_value;
-    const Limits limits = limits_of(*f.module->context->device->model);
+    const BlockLimits limits = block_limits(*f.module->context->device->model);
     const bool fits = threads <= std::min(kMostThreads, f.kernel->max_threads) &&
                       dynamic_shared <= limits.shared_opt_in;
     *blocks = fits ? occupancy(f, threads, dynamic_shared) : 0;

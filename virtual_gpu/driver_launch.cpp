@@ -42,7 +42,7 @@ Result check_shape(const FunctionState& function, const Shape& shape) {
   }
   const GpuModel& model = *function.module->context->device->model;
   if (dynamic_shared > function.settings->most_dynamic_shared ||
-      function.kernel->shared_bytes + dynamic_shared > limits_of(model).shared_opt_in) {
+      function.kernel->shared_bytes + dynamic_shared > block_limits(model).shared_opt_in) {
     return Result::invalid_value;
   }
   return Result::success;

@@ -132,6 +132,7 @@ void merge_counts(Counts& total, const Counts& part) {
   add(total.loads, part.loads);
   add(total.stores, part.stores);
   total.atomics += part.atomics;
+  total.atomic_passes += part.atomic_passes;
   total.shared_requests += part.shared_requests;
   total.bank_conflicts += part.bank_conflicts;
   total.barriers += part.barriers;
@@ -182,6 +183,7 @@ void merge(Worker& into, const Worker& from) {
   }
   for (const auto& [address, times] : from.atomic_addresses)
     into.atomic_addresses[address] += times;
+  for (const auto& [line, passes] : from.atomic_lines) into.atomic_lines[line] += passes;
   if (!from.trap.empty() && (into.trap.empty() || from.trap_block < into.trap_block)) {
     into.trap = from.trap;
     into.trap_block = from.trap_block;
@@ -301,6 +303,9 @@ LaunchResult launch(const ModuleKernel& kernel, Dim3 grid, Dim3 block, std::size
   result.counts.atomic_addresses = model.atomic_addresses.size();
   for (const auto& [address, times] : model.atomic_addresses) {
     result.counts.most_atomics = std::max(result.counts.most_atomics, times);
+  }
+  for (const auto& [line, passes] : model.atomic_lines) {
+    result.counts.most_line_passes = std::max(result.counts.most_line_passes, passes);
   }
   for (const auto& [key, finding] : model.findings) {
     if (result.findings.size() >= options.most_findings) break;

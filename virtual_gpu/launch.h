@@ -48,6 +48,10 @@ struct Counts {
   std::uint64_t atomics = 0;           // lane operations, global
   std::uint64_t atomic_addresses = 0;  // different addresses among them
   std::uint64_t most_atomics = 0;      // at one address: contention
+  // Passes that they need where the caches meet: of a request, lanes at one address take turns,
+  // lanes at different addresses of a 32-byte sector go together.
+  std::uint64_t atomic_passes = 0;
+  std::uint64_t most_line_passes = 0;  // the most at one line of 128 bytes
   std::uint64_t shared_requests = 0;   // warp instructions
   std::uint64_t bank_conflicts = 0;    // passes beyond the first
   std::uint64_t barriers = 0;          // warp instructions

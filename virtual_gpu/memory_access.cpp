@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -14,6 +15,7 @@ namespace grkan::vgpu {
 namespace {
 
 constexpr std::size_t kSector = 32;
+constexpr std::size_t kLine = 128;
 alignas(64) constinit std::byte zeros[64] = {};
 
 template <class F>
@@ -128,11 +130,27 @@ void count_sectors(Counts::Access& count, const Access& access, std::uint32_t ma
   count.sectors += std::uint64_t(found);
 }
 
+// Lanes at one address take turns, those at different addresses of a sector go in one pass.
 void count_atomics(Worker& worker, const Access& access, std::uint32_t mask) {
-  each_lane_of(mask, [&](int lane) {
-    ++worker.counts.atomics;
-    ++worker.atomic_addresses[access.addresses[lane]];
-  });
+  std::array<std::uint64_t, kLanes> addresses{};
+  std::size_t lanes = 0;
+  each_lane_of(mask, [&](int lane) { addresses.at(lanes++) = access.addresses[lane]; });
+  std::sort(addresses.begin(), addresses.begin() + std::ptrdiff_t(lanes));
+  std::uint64_t times = 0;   // at this address
+  std::uint64_t passes = 0;  // of this sector
+  for (std::size_t i = 0; i < lanes; ++i) {
+    const std::uint64_t address = addresses.at(i);
+    const std::uint64_t next = i + 1 < lanes ? addresses.at(i + 1) : ~std::uint64_t{0};
+    passes = std::max(passes, ++times);
+    if (next == address) continue;
+    worker.atomic_addresses[address] += times;
+    times = 0;
+    if (next / kSector == address / kSector) continue;
+    worker.atomic_lines[address / kLine] += passes;
+    worker.counts.atomic_passes += passes;
+    passes = 0;
+  }
+  worker.counts.atomics += lanes;
 }
 
 void report_uninitialised(Warp& w, const Instruction& i, const Access& access, int lane) {

@@ -34,6 +34,8 @@ ordered_json to_json(const Counts& c) {
           {"atomics", c.atomics},
           {"atomic_addresses", c.atomic_addresses},
           {"most_atomics", c.most_atomics},
+          {"atomic_passes", c.atomic_passes},
+          {"most_line_passes", c.most_line_passes},
           {"shared_requests", c.shared_requests},
           {"bank_conflicts", c.bank_conflicts},
           {"barriers", c.barriers}};

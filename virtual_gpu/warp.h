@@ -133,7 +133,8 @@ struct Worker {
   std::vector<std::uint64_t> lanes_off;  // guarded off
   Counts counts;                         // memory's part
   std::unordered_map<std::uint64_t, std::uint64_t> atomic_addresses;
-  struct NcRange {  // addresses that an .nc load read
+  std::unordered_map<std::uint64_t, std::uint64_t> atomic_lines;  // passes
+  struct NcRange {                                                // addresses that an .nc load read
     std::uint64_t first = ~std::uint64_t{0};
     std::uint64_t last = 0;
   };

@@ -16,16 +16,15 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "bench/guarded.h"
 #include "bench/replay/table.h"
 #include "cache/files.h"
+#include "cli/problem_list.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/print.h"
@@ -57,29 +56,8 @@ struct Options {
   int most = 1'000'000;
 };
 
-struct Job {
-  Task task;
-  std::int64_t rows = 1;
-  std::int64_t inner = 1;
-};
-
 using Seconds = std::chrono::duration<double>;
 double now() { return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// A line a problem: problem, rows, and inner where it is not 1.
-std::vector<Job> read_jobs(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) fail(Status::io_error, "{} can't be read", path);
-  std::vector<Job> jobs;
-  for (std::string text; std::getline(file, text);) {
-    const auto line = nlohmann::json::parse(text);
-    const Problem problem = parse_problem(line.at("problem").get<std::string>());
-    for (const Task& task : {forward_task(problem), backward_task(problem)}) {
-      jobs.push_back({task, line.at("rows").get<std::int64_t>(), line.value("inner", 1)});
-    }
-  }
-  return jobs;
-}
 
 // The file, held LOCK_SH or LOCK_EX; nothing without a path.
 class Lock {
@@ -103,17 +81,17 @@ class Lock {
 
 class Recorder {
  public:
-  Recorder(Context& context, const Job& job)
+  Recorder(Context& context, const cli::ListedTask& job)
       : context_(context),
         device_(context.device("cpu")),
         job_(job),
-        bench_(context, device_, job.task, job.rows, job.inner),
+        bench_(context, device_, job.task, job.rows.high, job.inner),
         space_(enumerate_space(job.task, device_.target(), Determinism::run_to_run, bench_.rows(),
                                job.inner)),
         kernels_(space_.schedules.size()) {
-    if (bench_.rows() != job.rows) {
+    if (bench_.rows() != job.rows.high) {
       fail(Status::out_of_memory, "{} rows of {} don't fit the memory for tuning; take {}",
-           job.rows, to_string(job.task), bench_.rows());
+           job.rows.high, to_string(job.task), bench_.rows());
     }
     table_ = {.task = job.task,
               .target = device_.target(),
@@ -246,7 +224,7 @@ class Recorder {
 
   Context& context_;
   Device& device_;
-  Job job_;
+  cli::ListedTask job_;
   Workbench bench_;
   Space space_;
   std::vector<std::shared_ptr<const Kernel>> kernels_;
@@ -259,7 +237,8 @@ class Recorder {
 int run(int argc, char** argv) {
   Options options;
   CLI::App app("Records what every candidate takes on this machine's CPU");
-  app.add_option("--problems", options.problems, "JSON lines: problem, rows, inner")
+  app.add_option("--problems", options.problems,
+                 "A list, as `grkan tune` takes it; of a range of rows the upper end")
       ->capture_default_str();
   app.add_option("--out", options.out, "Folder of the tables")->capture_default_str();
   app.add_option("--threads", options.threads, "Threads; 0: all")->capture_default_str();
@@ -267,8 +246,8 @@ int run(int argc, char** argv) {
   app.add_option("--lock", options.lock, "File to hold, exclusively while timing");
   CLI11_PARSE(app, argc, argv);
   int recorded = 0;
-  for (const Job& job : read_jobs(options.problems)) {
-    const std::string name = table_name(job.task, job.rows, job.inner);
+  for (const cli::ListedTask& job : cli::read_problem_list(options.problems, {1, 1}, 1)) {
+    const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (recorded == options.most) break;
     if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
     // A context a table: its kernels and buffers go with it.

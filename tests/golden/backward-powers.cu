@@ -1,11 +1,11 @@
 // backward.dx.da.db/p3q3-C-c96-g2-f32-last
 // 2 groups of numerator and 2 of denominator coefficients, degrees 3 and 3.
-// Schedule v4_r2_x24_y8_mb5_powers_newton_run16_f64acc_programmatic_ldcs_stcs:
+// Schedule v4_r2_x24_y8_mb5_powers_approx_run16_f64acc_programmatic_ldcs_stcs:
 //   columns 4: a thread's elements of a row are one run of 16 bytes of x
 //   rows_in_flight 2: rows requested before the earlier ones are computed
 //   tile 24 x 8: 2 whole segments of 48 elements
 //   powers: polynomials as sums of a_i x^i
-//   newton: an approximate reciprocal and one Newton step
+//   approx: an approximate reciprocal alone
 //   run 16: rows summed in float before they are added in double
 //   programmatic: as two passes; the second is set up while the first ends
 //   ldcs: what is loaded leaves the caches first
@@ -119,9 +119,7 @@ __device__ __forceinline__ void gradient(const Coefficients& c, float x, float d
   const float dB_2 = fmaf(dB3, x2, dB);
   const float abs_B = fabsf(B_3);
   const float Q = abs_B + 0.1f;
-  const float r0 = rcp(Q);
-  const float e = fmaf(-Q, r0, 1.0f);
-  const float r = fmaf(r0, e, r0);
+  const float r = rcp(Q);
   const float w = dy * r;
   const float y = P_3 * r;
   const float wy = w * y;
@@ -315,7 +313,7 @@ __device__ __forceinline__ void compute(const Coefficients& c, const Pack_f32& x
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, 5)
-    grkan_bwd_dxdadb_p3q3_C_c96_g2_f32_last__v4_r2_x24_y8_mb5_powers_newton_run16_f64acc_programmatic_ldcs_stcs(
+    grkan_bwd_dxdadb_p3q3_C_c96_g2_f32_last__v4_r2_x24_y8_mb5_powers_approx_run16_f64acc_programmatic_ldcs_stcs(
         const __grid_constant__ CudaCall call) {
   const Place place = place_of_thread(call);
   const Coefficients c = load_coefficients(call, place.segment);
@@ -416,7 +414,7 @@ __device__ __forceinline__ double sum_of_partials(const double* partial, long lo
 
 // The second pass: a block for each coefficient adds the partial sums of all blocks of the first.
 extern "C" __global__ void __launch_bounds__(kSecondThreads)
-    grkan_bwd_dxdadb_p3q3_C_c96_g2_f32_last__v4_r2_x24_y8_mb5_powers_newton_run16_f64acc_programmatic_ldcs_stcs_second_pass(const __grid_constant__ CudaCall call) {
+    grkan_bwd_dxdadb_p3q3_C_c96_g2_f32_last__v4_r2_x24_y8_mb5_powers_approx_run16_f64acc_programmatic_ldcs_stcs_second_pass(const __grid_constant__ CudaCall call) {
   constexpr long long kTiles = 1;  // of a segment
   const long long segment_partials = kTiles * call.row_blocks;
   const Output output = output_of(blockIdx.x);

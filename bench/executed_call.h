@@ -1,0 +1,26 @@
+// Calls executed on the virtual GPU without its driver: what the cost model's benches share.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "core/binary.h"
+#include "core/target.h"
+#include "tuner/launch_facts.h"
+#include "virtual_gpu/launch.h"
+
+namespace grkan {
+
+inline constexpr std::size_t kDeviceMemory = std::size_t{1} << 33;
+
+Target target_of(const GpuModel& gpu);
+
+// A launch that was executed, as the driver reports it.
+nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerReport& compiled,
+                             vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu);
+
+// Executes the call's sample; `binary` is of its task and schedule.
+std::vector<LaunchFacts> execute(const GpuCall& call, const Binary& binary);
+
+}  // namespace grkan

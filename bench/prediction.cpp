@@ -1,0 +1,229 @@
+// Predictions from static counts beside those from executed ones: whether the cheap ones order
+// candidates alike. KAT's layers, random candidates of each one's space. Nothing here is a time.
+//
+//   build/bin/bench_prediction [--gpu h200,a100-80,rtx4060ti] [--candidates 24] [--seed 1]
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "bench/executed_call.h"
+#include "bench/guarded.h"
+#include "codegen/compiler.h"
+#include "codegen/sass.h"
+#include "core/error.h"
+#include "tuner/cost_model.h"
+#include "tuner/space.h"
+#include "tuner/statistics.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::int64_t kRows = 25216;  // 128 images of 197 tokens
+constexpr std::size_t kTop = 8;
+constexpr double kUnknown = std::numeric_limits<double>::infinity();
+
+struct Options {
+  std::vector<GpuModel> gpus;
+  std::size_t candidates = 24;
+  std::uint64_t seed = 1;
+};
+
+// One candidate, in seconds.
+struct Predicted {
+  std::string schedule;
+  double executed = 0;
+  double from_code = kUnknown;
+  double ptx_over_sass = 0;  // instructions issued: executed PTX over counted machine code
+};
+
+std::vector<Task> tasks() {
+  std::vector<Task> all;
+  for (const std::int64_t channels : {192, 384, 768, 1536, 3072}) {
+    for (const Type type : {Type::f32, Type::bf16}) {
+      Problem problem;
+      problem.channels = channels;
+      problem.denominator_groups = 8;
+      problem.x_type = problem.y_type = type;
+      all.push_back(forward_task(problem));
+      all.push_back(backward_task(problem));
+    }
+  }
+  return all;
+}
+
+double issued(const std::vector<LaunchFacts>& launches) {
+  double sum = 0;
+  for (const LaunchFacts& facts : launches) sum += facts.instructions.issued();
+  return sum;
+}
+
+// The default and random others of the space; without those that no multiprocessor holds.
+std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
+                                          const Options& options, std::mt19937_64& random) {
+  const Target target = target_of(gpu);
+  std::vector<Schedule> schedules =
+      enumerate_space(task, target, Determinism::not_guaranteed, kRows).schedules;
+  std::shuffle(schedules.begin() + 1, schedules.end(), random);
+  schedules.resize(std::min(schedules.size(), options.candidates));
+  std::vector<Predicted> all;
+  for (const Schedule& schedule : schedules) {
+    GpuCall call{
+        .task = task, .schedule = std::get<CudaSchedule>(schedule), .gpu = gpu, .rows = kRows};
+    const Binary binary = compile_cuda(task, call.schedule, target);
+    Predicted candidate{.schedule = to_string(schedule)};
+    std::vector<LaunchFacts> executed;
+    try {
+      executed = execute(call, binary);
+    } catch (const Error& error) {
+      if (error.status() != Status::invalid_argument) throw;
+      fmt::print(stderr, "left out: {}\n", error.what());
+      continue;
+    }
+    candidate.executed = predict(executed, gpu).seconds;
+    try {
+      const std::vector<LaunchFacts> code =
+          static_facts(call, count_instructions(binary, call.schedule, kRows, call.inner,
+                                                int(gpu.multiprocessors.value)));
+      candidate.from_code = predict(code, gpu).seconds;
+      candidate.ptx_over_sass = issued(executed) / issued(code);
+    } catch (const Error& error) {
+      if (error.status() != Status::unsupported) throw;
+      fmt::print(stderr, "no static counts: {}\n", error.what());
+    }
+    all.push_back(std::move(candidate));
+  }
+  return all;
+}
+
+// Places of values in order, equal ones sharing the mean of theirs.
+std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<double> all;
+  for (const double value : values) {
+    const auto less =
+        std::count_if(values.begin(), values.end(), [&](double v) { return v < value; });
+    const auto same = std::count(values.begin(), values.end(), value);
+    all.push_back(double(less) + double(same - 1) / 2);
+  }
+  return all;
+}
+
+// Spearman's.
+double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  const std::vector<double> x = ranks(a);
+  const std::vector<double> y = ranks(b);
+  const double mean = double(x.size() - 1) / 2;
+  double xy = 0;
+  double xx = 0;
+  double yy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1;
+}
+
+struct Agreement {
+  double correlation = 0;
+  bool top_holds_best = false;
+  double top_regret = 0;  // the best executed of the top few static ones over the best of all, - 1
+};
+
+Agreement agreement(const std::vector<Predicted>& candidates) {
+  std::vector<double> executed;
+  std::vector<double> from_code;
+  for (const Predicted& p : candidates) {
+    executed.push_back(p.executed);
+    from_code.push_back(p.from_code);
+  }
+  std::vector<std::size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return from_code[a] < from_code[b]; });
+  const double best = *std::min_element(executed.begin(), executed.end());
+  double top = kUnknown;
+  for (std::size_t i = 0; i < std::min(kTop, order.size()); ++i) {
+    top = std::min(top, executed[order[i]]);
+  }
+  return {rank_correlation(executed, from_code), top <= best, top / best - 1};
+}
+
+void print_gpu(const GpuModel& gpu, const Options& options) {
+  std::mt19937_64 random(options.seed);
+  std::vector<double> correlations;
+  std::vector<double> ratios;
+  double worst_regret = 0;
+  std::size_t held = 0;
+  std::size_t uncounted = 0;
+  std::size_t candidates = 0;
+  for (const Task& task : tasks()) {
+    const std::vector<Predicted> all = predict_candidates(task, gpu, options, random);
+    if (all.empty()) continue;
+    const Agreement found = agreement(all);
+    correlations.push_back(found.correlation);
+    worst_regret = std::max(worst_regret, found.top_regret);
+    held += found.top_holds_best ? 1 : 0;
+    candidates += all.size();
+    for (const Predicted& p : all) {
+      p.from_code == kUnknown ? void(++uncounted) : ratios.push_back(p.ptx_over_sass);
+    }
+    if (!found.top_holds_best) {
+      fmt::print(stderr, "{}, {}: the best is not among the first {}, {:.2f} % behind\n", gpu.name,
+                 to_string(task), kTop, 100 * found.top_regret);
+    }
+  }
+  fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7.3f} {:>7.3f} {:>6}/{:<3} {:>8.2f} {:>6.2f} {:>5.2f}\n",
+             gpu.name, correlations.size(), candidates, uncounted, median(correlations),
+             *std::min_element(correlations.begin(), correlations.end()), held, correlations.size(),
+             100 * worst_regret, median(ratios), quantile(ratios, 0.9));
+  std::fflush(stdout);
+}
+
+Options read(int argc, char** argv) {
+  Options options;
+  std::vector<std::string> gpus = {"h200", "a100-80", "rtx4060ti"};
+  CLI::App app{"Predictions from static counts beside those from executed ones"};
+  app.add_option("--gpu", gpus, "GPU models")->delimiter(',')->capture_default_str();
+  app.add_option("--candidates", options.candidates, "Candidates of a problem")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Which candidates")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  for (const std::string& gpu : gpus) options.gpus.push_back(gpu_model(gpu));
+  return options;
+}
+
+int run(int argc, char** argv) {
+  const Options options = read(argc, argv);
+  fmt::print(
+      "KAT's layers (192 to 3072 channels, f32 and bf16, forward and backward), {} rows, {} "
+      "candidates each, seed {}.\n"
+      "rank       Spearman's correlation of predictions from static and from executed counts, by "
+      "problem\n"
+      "top {}      problems where the first {} by static counts hold the best by executed ones; "
+      "regret: else by how much, %\n"
+      "ptx/sass   instructions issued, executed PTX over counted machine code: median, 9 of 10\n\n",
+      kRows, options.candidates, options.seed, kTop, kTop);
+  fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7} {:>7} {:>10} {:>8} {:>12}\n", "gpu", "problems",
+             "candidates", "uncounted", "rank", "least", "top 8", "regret", "ptx/sass");
+  for (const GpuModel& gpu : options.gpus) print_gpu(gpu, options);
+  return 0;
+}
+
+}  // namespace
+}  // namespace grkan
+
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }

@@ -1,0 +1,438 @@
+#include "tuner/offline.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "core/error.h"
+#include "tuner/candidate_calls.h"
+#include "tuner/cost_model.h"
+#include "tuner/launch_facts.h"
+#include "tuner/space.h"
+#include "tuner/tune.h"
+
+namespace grkan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kBatch = 8;
+constexpr std::size_t kThreads = 2;  // that compile at a time
+// Executed beside the default, by effort.
+constexpr std::array<std::size_t, 4> kFinalists = {0, 8, 16, 32};
+// The winner's gain over the default, and what counts as equally fast: as in search.h.
+constexpr double kHysteresis = 0.01;
+constexpr double kEqual = 0.005;
+
+struct Candidate {
+  CandidateStatus status = CandidateStatus::skipped;
+  std::string why;
+  std::optional<Prediction> from_code;
+  std::optional<Prediction> executed;
+  double error_scaled = 0;  // once it is executed
+  bool finalist = false;
+
+  [[nodiscard]] bool failed() const {
+    return status != CandidateStatus::ok && status != CandidateStatus::skipped;
+  }
+  [[nodiscard]] const std::optional<Prediction>& best() const {
+    return executed ? executed : from_code;
+  }
+};
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json seconds_json(const std::optional<Prediction>& prediction) {
+  if (!prediction) return nullptr;
+  return {{"median", prediction->seconds}, {"p10", nullptr}, {"p90", nullptr}, {"samples", 0}};
+}
+
+std::string_view counts_name(const Prediction& prediction) {
+  return prediction.executed ? "executed" : "static";
+}
+
+Json prediction_json(const Prediction& p) {
+  Json parts = Json::object();
+  for (std::size_t i = 0; i < kResources; ++i) {
+    parts[std::string(to_string(Resource(i)))] = p.part(Resource(i));
+  }
+  return {{"counts", counts_name(p)},
+          {"bound", to_string(p.bound)},
+          {"floor_seconds", p.floor_seconds},
+          {"fraction_of_floor", p.fraction_of_floor()},
+          {"tail_seconds", p.tail_seconds},
+          {"parts_seconds", parts},
+          {"assumed", p.assumed}};
+}
+
+class OfflineTuning {
+ public:
+  OfflineTuning(const TuneRequest& request, const TuneCallbacks& callbacks)
+      : request_(request),
+        calls_(callbacks),
+        space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
+                               request.inner)),
+        candidates_(space_.schedules.size()),
+        recorded_(space_.schedules.size()),
+        start_(std::chrono::steady_clock::now()) {
+    for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
+  }
+
+  std::string run() {
+    resume();
+    prepare_default();
+    screen();
+    finals();
+    decide();
+    Json json = answer();
+    json["wall_seconds"] = elapsed();
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+
+ private:
+  [[nodiscard]] bool executes() const { return request_.effort != TuneEffort::instant; }
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  bool stopped() {
+    cancelled_ = cancelled_ || calls_.cancelled();
+    out_of_time_ = out_of_time_ || elapsed() > request_.budget_seconds;
+    return cancelled_ || out_of_time_;
+  }
+
+  [[nodiscard]] GpuCall call(std::size_t i) const {
+    return {.task = request_.task,
+            .schedule = std::get<CudaSchedule>(space_.schedules[i]),
+            .gpu = *request_.gpu,
+            .rows = request_.rows,
+            .inner = request_.inner};
+  }
+
+  // What is recorded of a candidate: counts, so that a better model predicts again from them.
+  void record(std::size_t i, const char* field, const Json& counts) {
+    Json line = line_head(request_, names_[0]);
+    line["schedule"] = names_[i];
+    line["status"] = to_string(candidates_[i].status);
+    line["why"] = candidates_[i].why;
+    line["error_scaled"] = number(candidates_[i].error_scaled);
+    if (field != nullptr) line[field] = counts;
+    calls_.record(line);
+  }
+  void fail_candidate(std::size_t i, const StepResult& step) {
+    candidates_[i].status = step.status;
+    candidates_[i].why = step.why;
+    if (recorded_[i].status != step.status) record(i, nullptr, {});
+  }
+
+  void resume() {
+    std::map<std::string, std::size_t> index;
+    for (std::size_t i = 0; i < names_.size(); ++i) index[names_[i]] = i;
+    for (const Json& line : request_.resume) {
+      if (!line_fits(line, request_, names_[0])) continue;
+      try {
+        const auto found = index.find(line.at("schedule").get<std::string>());
+        if (found != index.end()) resume(line, found->second);
+      } catch (const std::exception&) {
+        continue;  // of another version, or damaged: counted again
+      }
+    }
+  }
+
+  void resume(const Json& line, std::size_t i) {
+    Candidate& candidate = recorded_[i];
+    const CandidateStatus status = parse_candidate_status(line.at("status").get<std::string>());
+    if (line.contains("counts")) {
+      candidate.from_code = predict(static_facts(call(i), line.at("counts")), *request_.gpu);
+    } else if (line.contains("launches")) {
+      candidate.executed = predict_executed(i, line.at("launches"));
+      candidate.error_scaled = line.at("error_scaled").get<double>();
+    } else if (status == CandidateStatus::ok || i == 0) {
+      return;
+    }
+    candidate.status = status;
+    candidate.why = line.at("why").get<std::string>();
+  }
+
+  [[nodiscard]] Prediction predict_executed(std::size_t i, const Json& launches) const {
+    return predict(executed_facts(call(i), sample_shape(call(i)), launches), *request_.gpu);
+  }
+
+  // Builds once and predicts from the code; the prediction stays empty where code tells nothing.
+  // Called from several threads, for different candidates. `counts` stays null for what was
+  // recorded.
+  StepResult look_at_code(std::size_t i, Json& counts) {
+    const Candidate& recorded = recorded_[i];
+    if (recorded.best()) {  // executed alone: its code tells nothing
+      candidates_[i].from_code = recorded.from_code;
+      return {};
+    }
+    if (recorded.status == CandidateStatus::compile_failed) {
+      return {.status = recorded.status, .why = recorded.why};
+    }
+    StepResult step = calls_.build(names_[i]);
+    if (step.status != CandidateStatus::ok) return step;
+    step = calls_.count(names_[i], counts);
+    if (step.status != CandidateStatus::ok) return step;
+    try {
+      candidates_[i].from_code = predict(static_facts(call(i), counts), *request_.gpu);
+    } catch (const Error& error) {
+      if (error.status() != Status::unsupported) throw;
+      counts = nullptr;
+    }
+    return step;
+  }
+
+  // Checks, executes and predicts again; false when it failed.
+  bool execute(std::size_t i) {
+    Candidate& candidate = candidates_[i];
+    if (candidate.executed) return true;
+    if (recorded_[i].executed) {
+      const auto from_code = candidate.from_code;
+      candidate = recorded_[i];
+      candidate.from_code = from_code;
+      return true;
+    }
+    StepResult step = calls_.build(names_[i]);
+    if (step.status == CandidateStatus::ok) step = calls_.check(names_[i]);
+    if (step.status == CandidateStatus::ok && !(step.value <= 1)) {
+      step.status = CandidateStatus::wrong_answer;
+      step.why = fmt::format("the error is {:.4g} times its bound", step.value);
+    }
+    candidate.error_scaled = step.value;
+    Json launches;
+    if (step.status == CandidateStatus::ok) {
+      const SampleShape shape = sample_shape(call(i));
+      step = calls_.execute(names_[i], shape.rows, shape.multiprocessors, launches);
+    }
+    if (step.status != CandidateStatus::ok) {
+      fail_candidate(i, step);
+      return false;
+    }
+    candidate.executed = predict_executed(i, launches);
+    candidate.status = CandidateStatus::ok;
+    record(i, "launches", launches);
+    return true;
+  }
+
+  void look_at_codes(const std::vector<std::size_t>& batch) {
+    std::vector<StepResult> steps(batch.size());
+    std::vector<Json> counts(batch.size());
+    std::atomic<std::size_t> next = 0;
+    std::exception_ptr thrown;
+    std::mutex mutex;
+    const auto work = [&] {
+      for (std::size_t k = next++; k < batch.size(); k = next++) {
+        try {
+          steps[k] = look_at_code(batch[k], counts[k]);
+        } catch (...) {
+          const std::lock_guard lock(mutex);
+          thrown = std::current_exception();
+        }
+      }
+    };
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t t = 1; t < std::min(kThreads, batch.size()); ++t) threads.emplace_back(work);
+      work();
+    }
+    if (thrown) std::rethrow_exception(thrown);
+    for (std::size_t k = 0; k < batch.size(); ++k) {
+      const std::size_t i = batch[k];
+      if (steps[k].status != CandidateStatus::ok) {
+        fail_candidate(i, steps[k]);
+      } else if (!candidates_[i].from_code) {
+        execute(i);
+      } else {
+        candidates_[i].status = CandidateStatus::ok;
+        if (!counts[k].is_null()) record(i, "counts", counts[k]);
+      }
+    }
+  }
+
+  void prepare_default() {
+    if (!candidates_[0].from_code) look_at_codes({0});
+    if (!candidates_[0].failed() && executes()) execute(0);
+    if (!candidates_[0].failed()) return;
+    Status code = Status::device_error;
+    if (candidates_[0].status == CandidateStatus::compile_failed) code = Status::compile_failed;
+    if (candidates_[0].status == CandidateStatus::wrong_answer) code = Status::wrong_answer;
+    fail(code, "the default schedule can't be tuned against: {}: {}",
+         to_string(candidates_[0].status), candidates_[0].why);
+  }
+
+  // Time over the default's, both of executed counts where there are both.
+  [[nodiscard]] double cost(std::size_t i) const {
+    const Candidate& candidate = candidates_[i];
+    const Candidate& standard = candidates_[0];
+    if (candidate.executed && standard.executed) {
+      return candidate.executed->seconds / standard.executed->seconds;
+    }
+    if (candidate.from_code && standard.from_code) {
+      return candidate.from_code->seconds / standard.from_code->seconds;
+    }
+    return candidate.best()->seconds / standard.best()->seconds;
+  }
+  [[nodiscard]] std::vector<CandidateCost> costs() const {
+    std::vector<CandidateCost> costs(candidates_.size());
+    for (std::size_t i = 0; i < costs.size(); ++i) {
+      if (candidates_[i].failed()) {
+        costs[i].state = CandidateCost::failed;
+      } else if (candidates_[i].best()) {
+        costs[i] = {.state = CandidateCost::known, .cost = cost(i)};
+      }
+    }
+    return costs;
+  }
+
+  void screen() {
+    const std::unique_ptr<Strategy> strategy =
+        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed));
+    const std::size_t total = strategy->expected(candidates_.size()) + finalists();
+    std::size_t done = 0;
+    while (!stopped()) {
+      const std::vector<std::size_t> batch = strategy->propose(costs(), kBatch);
+      if (batch.empty()) return;
+      const double left = done == 0 ? 0 : elapsed() / double(done) * double(total - done);
+      calls_.progress(done, total, left, names_[batch.front()]);
+      look_at_codes(batch);
+      done = std::min(done + batch.size(), total);
+    }
+  }
+
+  [[nodiscard]] std::size_t finalists() const {
+    return kFinalists.at(std::size_t(request_.effort));
+  }
+  // Those known, the fastest first; of the equally fast the first of the space.
+  [[nodiscard]] std::vector<std::size_t> by_cost() const {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      if (!candidates_[i].failed() && candidates_[i].best()) order.push_back(i);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [this](std::size_t a, std::size_t b) { return cost(a) < cost(b); });
+    return order;
+  }
+
+  void finals() {
+    candidates_[0].finalist = true;
+    std::size_t done = 0;
+    for (const std::size_t i : by_cost()) {
+      if (i == 0) continue;
+      if (done == finalists() || stopped()) break;
+      calls_.progress(done, finalists(), 0, names_[i]);
+      if (!execute(i)) continue;
+      candidates_[i].finalist = true;
+      ++done;
+    }
+  }
+
+  // Among those whose counts are of the default's kind.
+  void decide() {
+    const bool executed = candidates_[0].executed.has_value();
+    std::vector<std::size_t> order = by_cost();
+    std::erase_if(order, [&](std::size_t i) {
+      return executed ? !candidates_[i].executed : !candidates_[i].from_code;
+    });
+    const double best = cost(order.front());
+    for (const std::size_t i : order) {
+      if (cost(i) <= best * (1 + kEqual)) near_ties_.push_back(i);
+    }
+    std::sort(near_ties_.begin(), near_ties_.end());
+    if (best <= 1 - kHysteresis) winner_ = near_ties_.front();
+  }
+
+  [[nodiscard]] Json candidates_json() const {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      if (candidates_[i].status != CandidateStatus::skipped) order.push_back(i);
+    }
+    const auto key = [&](std::size_t i) {
+      const Candidate& c = candidates_[i];
+      return std::make_tuple(c.status, !c.executed, c.best() ? cost(i) : 0, i);
+    };
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+    Json list = Json::array();
+    for (const std::size_t i : order) {
+      const Candidate& c = candidates_[i];
+      list.push_back({{"schedule", names_[i]},
+                      {"status", to_string(c.status)},
+                      {"why", c.why},
+                      {"seconds", seconds_json(c.best())},
+                      {"counts", c.best() ? Json(counts_name(*c.best())) : Json()},
+                      {"ratio_to_default", c.best() ? Json(cost(i)) : Json()},
+                      {"error_scaled", c.executed ? number(c.error_scaled) : Json()},
+                      {"finalist", c.finalist}});
+    }
+    return list;
+  }
+
+  [[nodiscard]] Json answer() const {
+    const Candidate& winner = candidates_[winner_];
+    const Candidate& standard = candidates_[0];
+    Json ties = Json::array();
+    for (const std::size_t i : near_ties_) ties.push_back(names_[i]);
+    const Json list = candidates_json();
+    std::int64_t resumed = 0;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      const bool looked_at = candidates_[i].status != CandidateStatus::skipped;
+      if (looked_at && recorded_[i].status != CandidateStatus::skipped) ++resumed;
+    }
+    return {{"schema", kTuneSchema},
+            {"task", to_string(request_.task)},
+            {"target", request_.target.name},
+            {"gpu", request_.gpu->name},
+            {"determinism", to_string(request_.determinism)},
+            {"rows", request_.rows},
+            {"inner", request_.inner},
+            {"effort", to_string(request_.effort)},
+            {"seed", request_.seed},
+            {"schedule", names_[winner_]},
+            {"default", {{"schedule", names_[0]}, {"seconds", seconds_json(standard.best())}}},
+            {"evidence", "predicted"},
+            {"counts", counts_name(*winner.best())},
+            {"seconds", seconds_json(winner.best())},
+            {"error_scaled", winner.executed ? number(winner.error_scaled) : Json()},
+            {"ratio_to_default", {{"median", cost(winner_)}}},
+            {"prediction", prediction_json(*winner.best())},
+            {"near_ties", ties},
+            {"candidates", list},
+            {"space", {{"candidates", names_.size()}, {"left_out", space_.left_out}}},
+            {"looked_at", list.size()},
+            {"resumed", resumed},
+            {"disturbed", false},
+            {"disturbed_why", ""},
+            {"cancelled", cancelled_},
+            {"out_of_time", out_of_time_}};
+  }
+
+  const TuneRequest& request_;
+  CandidateCalls calls_;
+  Space space_;
+  std::vector<std::string> names_;
+  std::vector<Candidate> candidates_;
+  std::vector<Candidate> recorded_;  // by an earlier tuning: taken when the strategy asks for them
+  std::chrono::steady_clock::time_point start_;
+  std::vector<std::size_t> near_ties_;
+  std::size_t winner_ = 0;
+  bool cancelled_ = false;
+  bool out_of_time_ = false;
+};
+
+}  // namespace
+
+std::string tune_offline(const TuneRequest& request, const TuneCallbacks& callbacks) {
+  return OfflineTuning(request, callbacks).run();
+}
+
+}  // namespace grkan

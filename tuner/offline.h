@@ -1,0 +1,25 @@
+// Tuning by prediction, for a GPU that is not here: candidates are compiled for it, counted, and
+// judged by the cost model.
+//
+//   screen:    the strategy proposes; each is compiled, two at a time, and predicted from the
+//   counts
+//              of its code (a candidate whose code can't be counted is executed at once)
+//   finals:    the best few and the default are checked against the reference and executed on a
+//              virtual GPU, all of its checks on, and predicted from these counts
+//   decision:  as in search.h, without noise
+// The same request gives the same answer, in any machine's time. Effort instant executes nothing
+// that its code tells.
+#pragma once
+
+#include <string>
+
+#include "core/compiler_api.h"
+#include "tuner/request.h"
+
+namespace grkan {
+
+// request.gpu is set. The answer of tuner/tune.h. Throws wrong_answer, compile_failed or
+// device_error when the default itself fails.
+std::string tune_offline(const TuneRequest& request, const TuneCallbacks& callbacks);
+
+}  // namespace grkan

@@ -1,0 +1,100 @@
+#include "tuner/request.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "tuner/tune.h"
+
+namespace grkan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& json, const char* key, const char* standard) {
+  const auto found = json.find(key);
+  if (found == json.end() && standard != nullptr) return standard;
+  if (found == json.end() || !found->is_string()) {
+    fail_argument("tune request: {} must be a text", key);
+  }
+  return found->get<std::string>();
+}
+
+std::int64_t integer_of(const Json& json, const char* key, std::int64_t least,
+                        std::int64_t standard) {
+  const auto found = json.find(key);
+  if (found == json.end()) return standard;
+  const bool fits =
+      found->is_number_integer() &&
+      !(found->is_number_unsigned() && found->get<std::uint64_t>() > std::uint64_t(INT64_MAX));
+  if (!fits || found->get<std::int64_t>() < least) {
+    fail_argument("tune request: {} must be a whole number of at least {}", key, least);
+  }
+  return found->get<std::int64_t>();
+}
+
+std::vector<Json> resume_of(const Json& json) {
+  const auto found = json.find("resume");
+  if (found == json.end()) return {};
+  if (!found->is_array()) fail_argument("tune request: resume must be a list of lines");
+  std::vector<Json> lines;
+  for (const Json& line : *found) {
+    lines.push_back(line.is_string() ? Json::parse(line.get<std::string>(), nullptr, false) : line);
+  }
+  return lines;
+}
+
+}  // namespace
+
+TuneRequest parse_tune_request(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) fail_argument("tune request: not a JSON object");
+  if (const std::int64_t schema = integer_of(json, "schema", 0, 0); schema != kTuneSchema) {
+    fail_argument("tune request: schema {} is unknown; use {}", schema, kTuneSchema);
+  }
+  TuneRequest request{.task = parse_task(text_of(json, "task", nullptr)),
+                      .target = parse_target(text_of(json, "target", nullptr)),
+                      .gpu = {},
+                      .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
+                      .rows = integer_of(json, "rows", 1, 0),
+                      .inner = integer_of(json, "inner", 1, 1),
+                      .effort = parse_tune_effort(text_of(json, "effort", "quick")),
+                      .seed = integer_of(json, "seed", 0, 1),
+                      .compiler = text_of(json, "compiler", ""),
+                      .generator = text_of(json, "generator", ""),
+                      .resume = resume_of(json)};
+  if (request.rows < 1) fail_argument("tune request: rows must be given, at least 1");
+  if (json.contains("gpu")) request.gpu = gpu_model(text_of(json, "gpu", nullptr));
+  // A prediction takes the same candidates on a slow machine as on a fast one.
+  request.budget_seconds = request.gpu ? std::numeric_limits<double>::infinity()
+                                       : search_options(request.effort).budget_seconds;
+  const Json budget = json.value("budget_seconds", Json());
+  if (!budget.is_null()) {
+    if (!budget.is_number() || !std::isfinite(budget.get<double>()) || budget.get<double>() < 0) {
+      fail_argument("tune request: budget_seconds must be a number of at least 0");
+    }
+    request.budget_seconds = budget.get<double>();
+  }
+  return request;
+}
+
+Json line_head(const TuneRequest& request, std::string_view default_schedule) {
+  Json head = {{"schema", kTuneSchema},          {"task", to_string(request.task)},
+               {"target", request.target.name},  {"compiler", request.compiler},
+               {"generator", request.generator}, {"default", default_schedule},
+               {"rows", request.rows},           {"inner", request.inner}};
+  if (request.gpu) head["gpu"] = request.gpu->name;
+  return head;
+}
+
+bool line_fits(const Json& line, const TuneRequest& request, std::string_view default_schedule) {
+  if (!line.is_object() || line.contains("gpu") != request.gpu.has_value()) return false;
+  const Json head = line_head(request, default_schedule);
+  return std::all_of(head.items().begin(), head.items().end(), [&](const auto& item) {
+    const auto found = line.find(item.key());
+    return found != line.end() && *found == item.value();
+  });
+}
+
+}  // namespace grkan

@@ -1,0 +1,44 @@
+// TuneRequest: what a tuning was asked for, and the marks on recorded lines by which a later tuning
+// knows its own.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/gpu_models.h"
+#include "core/schedule.h"
+#include "core/target.h"
+#include "core/task.h"
+#include "tuner/effort.h"
+
+namespace grkan {
+
+struct TuneRequest {
+  Task task;
+  Target target;
+  std::optional<GpuModel> gpu;  // predict for it; none: measure
+  Determinism determinism = Determinism::run_to_run;
+  std::int64_t rows = 1;
+  std::int64_t inner = 1;
+  TuneEffort effort = TuneEffort::quick;
+  double budget_seconds = 0;
+  std::int64_t seed = 1;
+  std::string compiler;
+  std::string generator;
+  std::vector<nlohmann::ordered_json> resume;
+};
+
+// tuner/tune.h describes the text. Throws invalid_argument naming the field.
+TuneRequest parse_tune_request(std::string_view text);
+
+// What a recorded line begins with; and whether a line was recorded for such a request: of the same
+// code, beside the same default, for the same device and size.
+nlohmann::ordered_json line_head(const TuneRequest& request, std::string_view default_schedule);
+bool line_fits(const nlohmann::ordered_json& line, const TuneRequest& request,
+               std::string_view default_schedule);
+
+}  // namespace grkan
