@@ -83,19 +83,23 @@ TEST(Space, GpuToGpuLeavesTheFixedSchedule) {
   }
 }
 
-TEST(Space, NeighboursDifferInOneParameter) {
-  const Space space = space_of("forward/p5q4-A-c768-g8-f32-last", "x86-64-v3");
-  const std::vector<std::size_t> near = neighbours(space, 0);
-  ASSERT_FALSE(near.empty());
-  const auto& center = std::get<CpuSchedule>(space.schedules[0]);
-  for (const std::size_t i : near) {
-    const auto& other = std::get<CpuSchedule>(space.schedules[i]);
-    int differ = 0;
-    for (const auto& p : cpu_parameters()) differ += center.*p.field != other.*p.field ? 1 : 0;
-    EXPECT_EQ(differ, 1);
+TEST(Space, IsOrderedByTheDistanceFromTheDefault) {
+  for (const char* target : {"x86-64-v3", "sm_90"}) {
+    const Space space = space_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last", target);
+    const std::vector<std::vector<int>> places = coordinates(space);
+    ASSERT_EQ(places.size(), space.schedules.size());
+    std::set<std::vector<int>> different(places.begin(), places.end());
+    EXPECT_EQ(different.size(), places.size());
+    std::size_t before = 0;
+    for (const std::vector<int>& place : places) {
+      ASSERT_EQ(place.size(), places[0].size());
+      std::size_t differ = 0;
+      for (std::size_t p = 0; p < place.size(); ++p) differ += place[p] != places[0][p] ? 1 : 0;
+      EXPECT_GE(differ, before);
+      before = differ;
+    }
+    EXPECT_GT(before, 1U);
   }
-  // The order is by distance from the default, so its neighbours follow it.
-  for (std::size_t k = 0; k < near.size(); ++k) EXPECT_EQ(near[k], k + 1);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "tuner/effort.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -10,10 +11,15 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kEfforts = {"instant", "quick", "thorough", "exhaustive"};
 constexpr std::array<double, 4> kBudgets = {0, 10, 60, std::numeric_limits<double>::infinity()};
-constexpr std::size_t kQuickSample = 16;
-constexpr std::size_t kQuickLimit = 64;
-constexpr std::size_t kThoroughSample = 64;
-constexpr std::size_t kThoroughLimit = 400;
+
+// Candidates looked at: a part of the space, within bounds.
+struct Limit {
+  std::size_t part;  // one in so many
+  std::size_t least;
+  std::size_t most;
+};
+constexpr Limit kQuick = {16, 16, 64};
+constexpr Limit kThorough = {4, 64, 400};
 
 }  // namespace
 
@@ -29,13 +35,14 @@ SearchOptions search_options(TuneEffort effort) {
   return options;
 }
 
-std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
-                                          std::uint64_t seed) {
+std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space, std::uint64_t seed,
+                                          std::span<const double> prior) {
   if (effort == TuneEffort::exhaustive) return exhaustive_strategy();
-  const bool thorough = effort == TuneEffort::thorough;
-  return descent_strategy(seed, thorough ? kThoroughSample : kQuickSample,
-                          thorough ? kThoroughLimit : kQuickLimit,
-                          [&space](std::size_t i) { return neighbours(space, i); });
+  const Limit& limit = effort == TuneEffort::thorough ? kThorough : kQuick;
+  const std::size_t looked_at =
+      std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
+  return guided_strategy({.seed = seed, .first = looked_at / 4, .limit = looked_at},
+                         coordinates(space), prior);
 }
 
 }  // namespace grkan

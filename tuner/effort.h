@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "tuner/search.h"
@@ -11,14 +12,15 @@
 
 namespace grkan {
 
-// instant measures nothing; quick and thorough look at a part of the space, exhaustive at all of
-// it.
+// instant measures nothing and takes the default; quick and thorough look at a part of the space,
+// exhaustive at all of it.
 enum class TuneEffort : std::uint8_t { instant, quick, thorough, exhaustive };
 std::string_view to_string(TuneEffort effort);
 TuneEffort parse_tune_effort(std::string_view text);
 
+// The search of an effort other than instant. `prior`: as in strategy.h.
 SearchOptions search_options(TuneEffort effort);
-std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
-                                          std::uint64_t seed);
+std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space, std::uint64_t seed,
+                                          std::span<const double> prior = {});
 
 }  // namespace grkan

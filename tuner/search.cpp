@@ -19,21 +19,13 @@ constexpr std::array<std::string_view, 7> kStatuses = {
 
 // Rounds that an interval of the usual confidence needs, and one to spare.
 constexpr std::size_t kFewestFinalRounds = 9;
-// The finals are at most this many times as long as asked for.
-constexpr std::size_t kMostExtensions = 3;
-// One sample this far behind (times the drop factor) is enough.
-constexpr double kHopeless = 2;
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 std::vector<double> ratios(const CandidateResult& result) {
-  std::vector<double> values(std::min(result.seconds.size(), result.reference_seconds.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = result.seconds[i] / result.reference_seconds[i];
-  }
-  return values;
+  return quotients(result.seconds, result.reference_seconds);
 }
 
 // A launch or an allocation may fail for a passing reason; these say something of the candidate.
@@ -145,59 +137,77 @@ class Search {
   void prepare_default() {
     if (!prepare(0)) fail_default(result_.candidates[0].status, result_.candidates[0].why);
     costs_[0] = {.state = CandidateCost::known, .cost = 1};
-    if (!stopped()) time_default();
+    if (stopped()) return;
+    const double seconds = time_default();
+    keep_default(seconds);
+    record(0);
+    const double turns = options_.burst_seconds / (2 * seconds);
+    turns_ = std::size_t(std::clamp(turns, 1.0, double(options_.most_turns)));
   }
 
   double time_default() {
     const StepResult step = time_once(0);
     if (step.status != CandidateStatus::ok) fail_default(step.status, step.why);
-    reference_times_.push_back(step.value);
-    result_.candidates[0].seconds.push_back(step.value);
-    result_.candidates[0].reference_seconds.push_back(step.value);
-    record(0);
     return step.value;
   }
 
-  // Times the default, then the others, beginning with another one in each round. Those that fail
-  // leave. False when stopped.
-  bool round(std::vector<std::size_t>& others, std::size_t number, double deadline) {
-    if (stopped()) return false;
-    const double reference = time_default();
-    std::vector<std::size_t> alive;
-    bool complete = true;
-    for (std::size_t k = 0; k < others.size(); ++k) {
-      const std::size_t i = others[(k + number) % others.size()];
-      if (stopped() || now() > deadline) complete = false;
-      if (!complete) {
-        alive.push_back(i);
-        continue;
-      }
+  void keep_default(double seconds) {
+    reference_times_.push_back(seconds);
+    result_.candidates[0].seconds.push_back(seconds);
+    result_.candidates[0].reference_seconds.push_back(seconds);
+  }
+
+  // One more sample: the default and the candidate in turn. False when the candidate failed.
+  bool sample(std::size_t i) {
+    std::vector<double> reference;
+    std::vector<double> seconds;
+    for (std::size_t turn = 0; turn < turns_; ++turn) {
+      reference.push_back(time_default());
       StepResult step = time_once(i);
       if (step.status != CandidateStatus::ok) {
         fail_candidate(i, std::move(step));
-        continue;
+        return false;
       }
-      CandidateResult& result = result_.candidates[i];
-      result.seconds.push_back(step.value);
-      result.reference_seconds.push_back(reference);
-      costs_[i] = {.state = CandidateCost::known, .cost = median(ratios(result))};
-      record(i);
-      alive.push_back(i);
+      seconds.push_back(step.value);
+    }
+    keep_default(median(reference));
+    CandidateResult& result = result_.candidates[i];
+    result.seconds.push_back(median(seconds));
+    result.reference_seconds.push_back(median(reference));
+    costs_[i] = {.state = CandidateCost::known, .cost = median(ratios(result))};
+    record(i);
+    return true;
+  }
+
+  // A sample of each, beginning with another one in each round. Those that fail leave. False when
+  // stopped.
+  bool round(std::vector<std::size_t>& candidates, std::size_t number, double deadline) {
+    std::vector<std::size_t> alive;
+    bool complete = true;
+    for (std::size_t k = 0; k < candidates.size(); ++k) {
+      const std::size_t i = candidates[(k + number) % candidates.size()];
+      if (stopped() || now() > deadline) complete = false;
+      if (!complete || sample(i)) alive.push_back(i);
     }
     std::sort(alive.begin(), alive.end());
-    others = std::move(alive);
+    candidates = std::move(alive);
     return complete;
   }
 
+  // Of those with more than one sample, and not by their lucky ones: a round that slowed the
+  // default alone flatters a candidate.
   [[nodiscard]] double best_cost() const {
     double best = 1;
-    for (const CandidateCost& c : costs_) {
-      if (c.state == CandidateCost::known) best = std::min(best, c.cost);
+    for (std::size_t i = 1; i < costs_.size(); ++i) {
+      const CandidateResult& result = result_.candidates[i];
+      if (costs_[i].state != CandidateCost::known || result.seconds.size() < 2) continue;
+      best = std::min(best, quantile(ratios(result), 0.75));
     }
     return best;
   }
 
-  // Takes out of the batch what is clearly behind, by its luckiest round.
+  // Takes out of the batch what is clearly behind, by its luckiest round: the more of them there
+  // are, the less behind it must be.
   void drop(std::vector<std::size_t>& batch) {
     const double best = best_cost();
     std::erase_if(batch, [&](std::size_t i) {
@@ -205,8 +215,8 @@ class Search {
       const std::vector<double> values = ratios(result);
       if (values.empty()) return false;
       const double luckiest = *std::min_element(values.begin(), values.end());
-      const double limit = options_.drop_factor * (values.size() > 1 ? 1 : kHopeless) * best;
-      if (luckiest <= limit) return false;
+      const double excess = 2 * (options_.drop_factor - 1) / double(values.size());
+      if (luckiest <= (1 + excess) * best) return false;
       result.status = CandidateStatus::too_slow;
       result.why = fmt::format("{:.3g} times the best one's time", costs_[i].cost / best);
       return true;
@@ -279,12 +289,15 @@ class Search {
     auto most = options_.finalists;
     if (std::isfinite(rounds)) most = std::min(most, std::size_t(std::max(1.0, rounds - 1)));
     std::vector<std::size_t> finalists;
+    double best = best_cost();
     for (const std::size_t i : chosen) {
-      // Those resumed may fail only now, so the best is the best one that didn't.
-      const double best = finalists.empty() ? 1 : std::min(1.0, costs_[finalists.front()].cost);
       if (finalists.size() == most || costs_[i].cost > options_.drop_factor * best) break;
       if (stopped()) break;
-      if (prepare(i)) finalists.push_back(i);
+      if (prepare(i)) {
+        finalists.push_back(i);
+      } else {
+        best = best_cost();  // one resumed that fails only now
+      }
     }
     return finalists;
   }
@@ -301,58 +314,90 @@ class Search {
       result_.candidates[i].why.clear();
     }
     result_.candidates[0].finalist = true;
+    race();
+  }
+
+  // Rounds over those left, until it is clear which are fast and whether they beat the default.
+  void race() {
     const std::size_t expected = strategy_.expected(costs_.size());
     const double deadline = start_ + options_.budget_seconds;
-    std::size_t rounds = options_.final_rounds;
-    const std::size_t most = rounds * kMostExtensions;
-    for (std::size_t r = 0; r < rounds && now() <= deadline; ++r) {
-      tell_progress(expected + r, expected + rounds, finalists_.empty() ? 0 : finalists_.front());
-      if (!round(finalists_, r, deadline)) return;
-      // A gain that the noise still hides is worth more rounds.
-      if (r + 1 == rounds && rounds < most && undecided()) rounds += options_.final_rounds;
+    racing_ = finalists_;
+    for (std::size_t r = 0; r < options_.final_rounds && now() <= deadline; ++r) {
+      if (racing_.empty()) break;
+      tell_progress(expected + r, expected + options_.final_rounds, racing_.front());
+      if (!round(racing_, r, deadline)) return;
+      drop_behind();
+      if (r + 1 >= kFewestFinalRounds && is_clear()) break;
     }
+    // A machine is judged by the default's times, if nothing else was timed.
+    while (reference_times_.size() < kFewestFinalRounds && now() <= deadline && !stopped()) {
+      keep_default(time_default());
+    }
+  }
+
+  void drop_behind() {
+    if (racing_.empty()) return;
+    const std::size_t best = fastest();
+    std::erase_if(racing_, [&](std::size_t i) {
+      return i != best && against(i, best, options_.drop_confidence).low > 1 + options_.equal;
+    });
+  }
+
+  // Whether more rounds would not change the decision.
+  [[nodiscard]] bool is_clear() const {
+    if (racing_.empty()) return true;
+    const std::size_t best = fastest();
+    if (against_default(best).low > 1 - options_.hysteresis) return true;
+    return beats_default(best) && std::all_of(racing_.begin(), racing_.end(), [&](std::size_t i) {
+             return i == best ||
+                    against(i, best, options_.drop_confidence).high <= 1 + options_.near_tie;
+           });
   }
 
   [[nodiscard]] std::span<const double> final_seconds(std::size_t i) const {
     return std::span(result_.candidates[i].seconds).subspan(final_begin_[i]);
   }
+  [[nodiscard]] std::span<const double> final_reference(std::size_t i) const {
+    return std::span(result_.candidates[i].reference_seconds).subspan(final_begin_[i]);
+  }
   [[nodiscard]] Comparison against_default(std::size_t i) const {
-    const std::span reference = std::span(result_.candidates[i].reference_seconds);
-    return compare(final_seconds(i), reference.subspan(final_begin_[i]), options_.confidence);
+    return compare(final_seconds(i), final_reference(i), options_.confidence);
+  }
+  // Of two finalists, each by the default's time beside it.
+  [[nodiscard]] Comparison against(std::size_t a, std::size_t b, double confidence) const {
+    const auto relative = [&](std::size_t i) {
+      return quotients(final_seconds(i), final_reference(i));
+    };
+    return compare(relative(a), relative(b), confidence);
   }
   [[nodiscard]] bool beats_default(std::size_t i) const {
     const Comparison c = against_default(i);
     return c.high < 1 && c.ratio <= 1 - options_.hysteresis;
   }
-  [[nodiscard]] std::size_t best_finalist() const {
-    return *std::min_element(finalists_.begin(), finalists_.end(),
-                             [&](std::size_t a, std::size_t b) {
-                               return against_default(a).ratio < against_default(b).ratio;
-                             });
-  }
-  [[nodiscard]] bool undecided() const {
-    if (finalists_.empty()) return false;
-    const Comparison c = against_default(best_finalist());
-    return c.ratio <= 1 - options_.hysteresis && c.high >= 1;
+  // Of those still in the race.
+  [[nodiscard]] std::size_t fastest() const {
+    return *std::min_element(racing_.begin(), racing_.end(), [&](std::size_t a, std::size_t b) {
+      return against_default(a).ratio < against_default(b).ratio;
+    });
   }
   [[nodiscard]] bool as_fast(std::size_t i, std::size_t best) const {
-    const Comparison c = compare(final_seconds(i), final_seconds(best), options_.confidence);
+    const Comparison c = against(i, best, options_.confidence);
     return c.ratio <= 1 + options_.equal || (c.low <= 1 && c.ratio <= 1 + options_.near_tie);
   }
 
   void decide() {
     result_.against_default = against_default(0);
-    std::erase_if(finalists_, [&](std::size_t i) { return final_seconds(i).empty(); });
+    std::erase_if(finalists_, [&](std::size_t i) {
+      return costs_[i].state == CandidateCost::failed || final_seconds(i).empty();
+    });
     const bool screened = std::any_of(costs_.begin() + 1, costs_.end(), [](const CandidateCost& c) {
       return c.state == CandidateCost::known;
     });
     result_.decided =
         !finalists_.empty() || (!result_.cancelled && (screened || !result_.out_of_time));
-    if (finalists_.empty()) return;
-    const std::size_t best =
-        *std::min_element(finalists_.begin(), finalists_.end(), [&](std::size_t a, std::size_t b) {
-          return against_default(a).ratio < against_default(b).ratio;
-        });
+    std::erase_if(racing_, [&](std::size_t i) { return final_seconds(i).empty(); });
+    if (racing_.empty()) return;
+    const std::size_t best = fastest();
     for (const std::size_t i : finalists_) {
       if (as_fast(i, best)) result_.near_ties.push_back(i);
     }
@@ -372,7 +417,9 @@ class Search {
   std::vector<bool> built_;
   std::vector<std::size_t> final_begin_;  // where the finals' samples begin
   std::vector<std::size_t> finalists_;
+  std::vector<std::size_t> racing_;      // finalists not dropped yet
   std::vector<double> reference_times_;  // of this search, in order of time
+  std::size_t turns_ = 1;                // of the default and a candidate in a sample
 };
 
 }  // namespace

@@ -1,9 +1,13 @@
 // The search: finds the fastest right candidate, given build, check and measure as functions. It
 // knows nothing of what it tunes; candidates are indexes, and 0 is the default.
 //
-//   screen:    the strategy proposes a batch; each is built, checked and timed in a few rounds, the
-//              default in every round; a candidate clearly behind the best is dropped at once
-//   finals:    the best few and the default, many rounds, interleaved
+//   timing:    a candidate and the default in turn, a few times; the medians of both are a sample.
+//              Machines slow down and recover within milliseconds: what counts is the ratio
+//   screen:    the strategy proposes a batch; each is built, checked and timed in a few rounds; a
+//              candidate clearly behind the best is dropped at once
+//   finals:    a race of the best few and the default: rounds over all that are left, interleaved;
+//              who is clearly behind the best, pairwise, leaves; more rounds for the last ones
+//              until it is clear whether they beat the default
 //   decision:  pairwise, round by round. The winner beats the default by more than the noise, or it
 //              is the default; of those as fast as the best, the first in order
 #pragma once
@@ -67,15 +71,19 @@ struct SearchFunctions {
 struct SearchOptions {
   double budget_seconds = 10;  // what is under way is finished; the default is always timed
   std::size_t batch = 8;
+  double burst_seconds = 5e-3;  // in which a candidate and the default take turns,
+  std::size_t most_turns = 8;   // but not more often, and once at least
   std::size_t screen_rounds = 3;
-  std::size_t finalists = 5;      // beside the default
-  std::size_t final_rounds = 21;  // up to three times as many while noise hides a gain
+  std::size_t finalists = 8;      // beside the default
+  std::size_t final_rounds = 48;  // of the last ones, at most
   double finals_share = 0.35;     // of the budget, kept for the finals
-  double drop_factor = 1.25;      // behind the best by more: dropped
+  double drop_factor = 1.25;      // behind the best by more after two rounds: dropped; after one,
+                                  // by twice the excess; after four, by half
+  double drop_confidence = 0.95;  // that a finalist is behind: dropped
   double hysteresis = 0.01;       // a winner beats the default by at least this, and by the noise
   double equal = 0.005;           // as fast as the best: within this,
-  double near_tie = 0.02;         // or within the noise and this
-  double confidence = 0.99;
+  double near_tie = 0.01;         // or within the noise and this
+  double confidence = 0.99;       // of a decision
   QuietLimits quiet{};
 };
 

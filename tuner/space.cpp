@@ -145,14 +145,10 @@ Space enumerate(const Task& task, const Target& target, Determinism determinism,
 }
 
 template <class S>
-std::vector<std::size_t> neighbours_of(const Space& space, std::size_t candidate,
-                                       std::span<const Parameter<S>> parameters) {
-  const S& center = std::get<S>(space.schedules.at(candidate));
-  std::vector<std::size_t> near;
-  for (std::size_t i = 0; i < space.schedules.size(); ++i) {
-    if (distance(std::get<S>(space.schedules[i]), center, parameters) == 1) near.push_back(i);
-  }
-  return near;
+std::vector<int> values_of(const S& schedule, std::span<const Parameter<S>> parameters) {
+  std::vector<int> values;
+  for (const Parameter<S>& p : parameters) values.push_back(schedule.*p.field);
+  return values;
 }
 
 }  // namespace
@@ -165,11 +161,14 @@ Space enumerate_space(const Task& task, const Target& target, Determinism determ
   return enumerate<CpuSchedule>(task, target, determinism, rows, inner, cpu_parameters());
 }
 
-std::vector<std::size_t> neighbours(const Space& space, std::size_t candidate) {
-  if (std::holds_alternative<CpuSchedule>(space.schedules.at(candidate))) {
-    return neighbours_of<CpuSchedule>(space, candidate, cpu_parameters());
+std::vector<std::vector<int>> coordinates(const Space& space) {
+  std::vector<std::vector<int>> all;
+  for (const Schedule& schedule : space.schedules) {
+    const auto* cpu = std::get_if<CpuSchedule>(&schedule);
+    all.push_back(cpu != nullptr ? values_of(*cpu, cpu_parameters())
+                                 : values_of(std::get<CudaSchedule>(schedule), cuda_parameters()));
   }
-  return neighbours_of<CudaSchedule>(space, candidate, cuda_parameters());
+  return all;
 }
 
 }  // namespace grkan

@@ -29,7 +29,7 @@ struct Space {
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
 
-// The schedules that differ from `candidate` in one parameter, in order.
-std::vector<std::size_t> neighbours(const Space& space, std::size_t candidate);
+// The values of each schedule's parameters, as a strategy compares them.
+std::vector<std::vector<int>> coordinates(const Space& space);
 
 }  // namespace grkan

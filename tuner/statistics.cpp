@@ -55,13 +55,17 @@ Summary summarize(std::span<const double> sample) {
           .samples = values.size()};
 }
 
+std::vector<double> quotients(std::span<const double> a, std::span<const double> b) {
+  std::vector<double> values(std::min(a.size(), b.size()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = a[i] / b[i];
+  return values;
+}
+
 Comparison compare(std::span<const double> a, std::span<const double> b, double confidence) {
   // More rounds than this tell nothing more, and their binomial would underflow.
   constexpr std::size_t kMostRounds = 1000;
   const std::size_t rounds = std::min({a.size(), b.size(), kMostRounds});
-  std::vector<double> ratios(rounds);
-  for (std::size_t i = 0; i < rounds; ++i) ratios[i] = a[i] / b[i];
-  std::sort(ratios.begin(), ratios.end());
+  const std::vector<double> ratios = sorted(quotients(a.first(rounds), b.first(rounds)));
   Comparison c{.ratio = rounds > 0 ? quantile_of_sorted(ratios, 0.5) : 1,
                .low = 0,
                .high = std::numeric_limits<double>::infinity(),

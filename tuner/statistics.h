@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace grkan {
 
@@ -21,6 +22,9 @@ struct Summary {
   [[nodiscard]] double spread() const { return median > 0 ? (p90 - p10) / median : 0; }
 };
 Summary summarize(std::span<const double> sample);
+
+// a[i] / b[i], as many as there are of both.
+std::vector<double> quotients(std::span<const double> a, std::span<const double> b);
 
 // Interleaved samples of two candidates, compared round by round, so that what slows a round slows
 // both. `ratio` is the median of a[i] / b[i]; [low, high] is its distribution-free confidence

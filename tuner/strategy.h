@@ -1,11 +1,10 @@
-// Strategy: which candidates a search looks at next. Knows indexes and their costs, nothing else.
+// Strategy: which candidates a search looks at next. Knows indexes, where they stand in their space
+// and their costs, nothing else.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,10 +32,19 @@ std::unique_ptr<Strategy> exhaustive_strategy();
 // `limit` candidates in a seeded random order.
 std::unique_ptr<Strategy> random_strategy(std::uint64_t seed, std::size_t limit);
 
-// `first` random candidates (seeded), then the neighbours of the best known one until none is left
-// to try; again from the next best, until `limit` candidates were proposed.
-using Neighbours = std::function<std::vector<std::size_t>(std::size_t candidate)>;
-std::unique_ptr<Strategy> descent_strategy(std::uint64_t seed, std::size_t first, std::size_t limit,
-                                           Neighbours neighbours);
+// Where each candidate stands: a value for each parameter. Only equal or not counts.
+using Coordinates = std::vector<std::vector<int>>;
+
+// `limit` candidates by a model that learns from the costs: the logarithm of a cost is `prior`'s,
+// plus a Gaussian process in which candidates are alike by the parameters they share. Proposed is
+// what may be fastest: the prediction less its uncertainty. `prior` is empty or has a predicted
+// cost for each candidate, in any unit; without one the first few are random (seeded).
+struct GuidedOptions {
+  std::uint64_t seed = 1;
+  std::size_t first = 8;  // random ones, without a prior
+  std::size_t limit = 64;
+};
+std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates,
+                                          std::span<const double> prior = {});
 
 }  // namespace grkan

@@ -1,0 +1,278 @@
+// Records tables (table.h) of this machine's CPU: every candidate of the space of each problem, in
+// both directions, timed in rounds over all of them, each in turn with the default as the search
+// does it. A table that is there is passed over, so the same command goes on where it was stopped.
+//
+//   build/bin/bench_record [--problems bench/replay/problems.jsonl] [--out bench/replay/tables]
+//                          [--threads 0] [--most N] [--lock FILE]
+//
+// --lock: a file held shared while it builds and exclusively while it times, for machines where
+// others work beside it and hold it too.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "bench/guarded.h"
+#include "bench/replay/table.h"
+#include "cache/files.h"
+#include "cli/problem_list.h"
+#include "core/check.h"
+#include "core/error.h"
+#include "core/print.h"
+#include "core/sample.h"
+#include "runtime/context.h"
+#include "runtime/sample_run.h"
+#include "runtime/workbench.h"
+#include "tuner/space.h"
+#include "tuner/statistics.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::int64_t kCheckedElements = 100'000;
+constexpr std::size_t kRounds = 40;
+// From so many rounds on, a candidate goes on only within this factor of the best: its lower
+// quartile within the best upper quartile, since single samples may be far too long.
+struct Cut {
+  std::size_t rounds;
+  double factor;
+};
+constexpr Cut kCuts[] = {{2, 1.3}, {4, 1.1}, {12, 1.0}};
+
+struct Options {
+  std::string problems = "bench/replay/problems.jsonl";
+  std::string out = "bench/replay/tables";
+  std::string lock;
+  int threads = 0;
+  int most = 1'000'000;
+};
+
+using Seconds = std::chrono::duration<double>;
+double now() { return Seconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The file, held LOCK_SH or LOCK_EX; nothing without a path.
+class Lock {
+ public:
+  Lock(const std::string& path, int how) {
+    if (path.empty()) return;
+    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file_ < 0 || flock(file_, how) != 0) {
+      fail(Status::io_error, "{} can't be locked", path);
+    }
+  }
+  ~Lock() {
+    if (file_ >= 0) close(file_);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
+class Recorder {
+ public:
+  Recorder(Context& context, const cli::ListedTask& job)
+      : context_(context),
+        device_(context.device("cpu")),
+        job_(job),
+        bench_(context, device_, job.task, job.rows.high, job.inner),
+        space_(enumerate_space(job.task, device_.target(), Determinism::run_to_run, bench_.rows(),
+                               job.inner)),
+        kernels_(space_.schedules.size()) {
+    if (bench_.rows() != job.rows.high) {
+      fail(Status::out_of_memory, "{} rows of {} don't fit the memory for tuning; take {}",
+           job.rows.high, to_string(job.task), bench_.rows());
+    }
+    table_ = {.task = job.task,
+              .target = device_.target(),
+              .rows = bench_.rows(),
+              .inner = job.inner,
+              .threads = device_.info().units,
+              .machine = device_.info().model,
+              .compiler = context.compiler().describe(device_.target()),
+              .date = utc_now(),
+              .predicted = false,
+              .build_seconds = 0,
+              .candidates = {}};
+    for (const Schedule& schedule : space_.schedules) {
+      table_.candidates.push_back({.schedule = to_string(schedule),
+                                   .status = CandidateStatus::ok,
+                                   .why = {},
+                                   .us = {},
+                                   .reference_us = {}});
+    }
+  }
+
+  // Compiles, two at a time, and checks.
+  void build() {
+    const double start = now();
+    compile_all();
+    check_all();
+    table_.build_seconds = (now() - start) / double(binaries_.size());
+    binaries_.clear();
+  }
+
+  Table time() {
+    const SearchOptions as_in_a_search;
+    const double turns = as_in_a_search.burst_seconds / (2 * bench_.time(*kernels_[0]));
+    turns_ = std::size_t(std::clamp(turns, 1.0, double(as_in_a_search.most_turns)));
+    for (std::size_t round = 0; round < kRounds; ++round) {
+      std::vector<std::size_t> in_round = still_in(round);
+      // Begins elsewhere each time, so that neighbours in time differ.
+      std::rotate(in_round.begin(),
+                  in_round.begin() + std::ptrdiff_t(round * in_round.size() / kRounds),
+                  in_round.end());
+      for (const std::size_t i : in_round) sample(i);
+    }
+    return table_;
+  }
+
+ private:
+  void sample(std::size_t i) {
+    std::vector<double> seconds;
+    std::vector<double> reference;
+    for (std::size_t turn = 0; turn < turns_; ++turn) {
+      reference.push_back(bench_.time(*kernels_[0]) * 1e6);
+      seconds.push_back(bench_.time(*kernels_[i]) * 1e6);
+    }
+    table_.candidates[i].us.push_back(median(seconds));
+    table_.candidates[i].reference_us.push_back(median(reference));
+  }
+
+  void compile_all() {
+    std::map<std::string, std::vector<std::size_t>> parts;
+    for (std::size_t i = 0; i < space_.schedules.size(); ++i) {
+      parts[compiled_text(space_.schedules[i])].push_back(i);
+    }
+    std::vector<std::pair<std::string, std::vector<std::size_t>>> work(parts.begin(), parts.end());
+    std::atomic<std::size_t> next = 0;
+    const auto compile_some = [&] {
+      for (std::size_t k = next++; k < work.size(); k = next++) {
+        compile_part(work[k].first, work[k].second);
+      }
+    };
+    std::jthread other(compile_some);
+    compile_some();
+  }
+
+  void compile_part(const std::string& part, const std::vector<std::size_t>& candidates) {
+    std::string why;
+    try {
+      Binary binary = context_.compiler().compile(job_.task, space_.schedules[candidates.front()],
+                                                  device_.target());
+      const std::lock_guard lock(mutex_);
+      binaries_.emplace(part, std::move(binary));
+      return;
+    } catch (const Error& error) {
+      why = error.what();
+    }
+    for (const std::size_t i : candidates) refuse(i, CandidateStatus::compile_failed, why);
+  }
+
+  void check_all() {
+    const std::int64_t fitting = kCheckedElements / (job_.task.problem.channels * job_.inner);
+    const std::int64_t rows = std::min(bench_.rows(), std::max<std::int64_t>(fitting, 3));
+    Sample sample(job_.task, {.rows = rows, .inner = job_.inner});
+    const Reference reference = make_reference(job_.task, sample.call());
+    for (std::size_t i = 0; i < space_.schedules.size(); ++i) {
+      if (table_.candidates[i].status != CandidateStatus::ok) continue;
+      kernels_[i] = device_.load(job_.task, space_.schedules[i], [&](const Schedule& schedule) {
+        return binaries_.at(compiled_text(schedule));
+      });
+      sample.reset();
+      run_sample(device_, *kernels_[i], sample);
+      const double scaled =
+          compare(job_.task, kernels_[i]->schedule(), reference, sample.call()).scaled();
+      if (scaled <= 1) continue;
+      refuse(i, CandidateStatus::wrong_answer,
+             fmt::format("the error is {:.4g} times its bound", scaled));
+    }
+  }
+
+  void refuse(std::size_t i, CandidateStatus status, const std::string& why) {
+    table_.candidates[i].status = status;
+    table_.candidates[i].why = why;
+  }
+
+  // Who takes part in a round: the default always.
+  [[nodiscard]] std::vector<std::size_t> still_in(std::size_t round) const {
+    double factor = std::numeric_limits<double>::infinity();
+    for (const Cut& cut : kCuts) factor = round >= cut.rounds ? cut.factor : factor;
+    double best = std::numeric_limits<double>::infinity();
+    for (const TableCandidate& c : table_.candidates) {
+      if (!c.us.empty()) best = std::min(best, quantile(c.ratios(), 0.75));
+    }
+    std::vector<std::size_t> list;
+    for (std::size_t i = 0; i < table_.candidates.size(); ++i) {
+      const TableCandidate& c = table_.candidates[i];
+      if (c.status != CandidateStatus::ok) continue;
+      const bool behind = !c.us.empty() && quantile(c.ratios(), 0.25) > factor * best;
+      if (i == 0 || !behind) list.push_back(i);
+    }
+    return list;
+  }
+
+  Context& context_;
+  Device& device_;
+  cli::ListedTask job_;
+  Workbench bench_;
+  Space space_;
+  std::vector<std::shared_ptr<const Kernel>> kernels_;
+  std::mutex mutex_;
+  std::map<std::string, Binary> binaries_;  // by compiled part
+  std::size_t turns_ = 1;
+  Table table_;
+};
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("Records what every candidate takes on this machine's CPU");
+  app.add_option("--problems", options.problems,
+                 "A list, as `grkan tune` takes it; of a range of rows the upper end")
+      ->capture_default_str();
+  app.add_option("--out", options.out, "Folder of the tables")->capture_default_str();
+  app.add_option("--threads", options.threads, "Threads; 0: all")->capture_default_str();
+  app.add_option("--most", options.most, "Tables to record now, at most");
+  app.add_option("--lock", options.lock, "File to hold, exclusively while timing");
+  CLI11_PARSE(app, argc, argv);
+  int recorded = 0;
+  for (const cli::ListedTask& job : cli::read_problem_list(options.problems, {1, 1}, 1)) {
+    const std::string name = table_name(job.task, job.rows.high, job.inner);
+    if (recorded == options.most) break;
+    if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
+    // A context a table: its kernels and buffers go with it.
+    Context context({.threads = options.threads});
+    Recorder recorder(context, job);
+    {
+      const Lock lock(options.lock, LOCK_SH);
+      recorder.build();
+    }
+    const Lock lock(options.lock, LOCK_EX);
+    const double start = now();
+    const Table table = recorder.time();
+    write_table(options.out, table);
+    ++recorded;
+    const TableCandidate& best = table.candidates[table.best()];
+    print_to(stdout,
+             "{}: {} candidates, {:.3f} s to build one, {:.1f} s to time all; best {:.4f} {}\n",
+             name, table.candidates.size(), table.build_seconds, now() - start, best.ratio(),
+             best.schedule);
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace grkan
+
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }

@@ -1,0 +1,95 @@
+#include "bench/replay/replay.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace grkan {
+namespace {
+
+// A device that gives what the table has.
+class Recorded {
+ public:
+  Recorded(const Table& table, std::uint64_t seed)
+      : table_(table), next_(table.candidates.size(), seed) {}
+
+  StepResult build(std::size_t i) {
+    const TableCandidate& c = table_.candidates[i];
+    if (built_.insert(c.schedule.substr(0, c.schedule.find('@'))).second) {
+      seconds_ += table_.build_seconds;
+    }
+    if (c.status == CandidateStatus::wrong_answer) return {};
+    return {.status = c.status, .why = c.why, .value = 0};
+  }
+
+  [[nodiscard]] StepResult check(std::size_t i) const {
+    const TableCandidate& c = table_.candidates[i];
+    return {.status = c.status, .why = c.why, .value = 0};
+  }
+
+  // A round's ratio belongs to the default's time in that round; so it is given beside the
+  // default's time that the search has taken in its own.
+  StepResult measure(std::size_t i) {
+    const TableCandidate& c = table_.candidates[i];
+    const std::size_t round = next_[i]++ % c.us.size();
+    if (i == 0) reference_ = c.reference_us[round] * 1e-6;
+    const double seconds = i == 0 ? reference_ : reference_ * c.us[round] / c.reference_us[round];
+    seconds_ += std::max(seconds, kShortestTiming);
+    ++measurements_;
+    return {.status = CandidateStatus::ok, .why = {}, .value = seconds};
+  }
+
+  [[nodiscard]] std::size_t measurements() const { return measurements_; }
+  [[nodiscard]] double seconds() const { return seconds_; }
+
+ private:
+  static constexpr double kShortestTiming = 100e-6;  // shorter calls are repeated
+
+  const Table& table_;
+  std::vector<std::size_t> next_;  // round of each candidate
+  std::set<std::string> built_;    // compiled parts
+  double reference_ = 0;           // the default's last time
+  std::size_t measurements_ = 0;
+  double seconds_ = 0;
+};
+
+}  // namespace
+
+Space space_of(const Table& table) {
+  Space space;
+  for (const TableCandidate& c : table.candidates) {
+    space.schedules.push_back(parse_schedule(c.schedule, table.target));
+  }
+  return space;
+}
+
+ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
+                    std::uint64_t seed, std::size_t most_measurements) {
+  Recorded device(table, seed);
+  options.burst_seconds = 0;  // a recorded round is the median of one already
+  const bool counted = most_measurements != std::numeric_limits<std::size_t>::max();
+  if (counted) options.budget_seconds = double(most_measurements);
+  const SearchFunctions functions{
+      .build = [&](std::size_t i) { return device.build(i); },
+      .check = [&](std::size_t i) { return device.check(i); },
+      .measure = [&](std::size_t i) { return device.measure(i); },
+      .record = {},
+      .progress = {},
+      .cancelled = {},
+      .now = [&] { return counted ? double(device.measurements()) : device.seconds(); }};
+  const SearchResult result = search(table.candidates.size(), strategy, functions, options);
+  ReplayResult summary{
+      .winner = result.winner,
+      .regret =
+          table.candidates[result.winner].ratio() / table.candidates[table.best()].ratio() - 1,
+      .looked_at = 0,
+      .measurements = device.measurements(),
+      .seconds = device.seconds()};
+  summary.looked_at = std::size_t(
+      std::count_if(result.candidates.begin(), result.candidates.end(),
+                    [](const CandidateResult& c) { return c.status != CandidateStatus::skipped; }));
+  return summary;
+}
+
+}  // namespace grkan

@@ -1,0 +1,34 @@
+// Replay: the tuner's own search on a table instead of a device. Building succeeds or fails as it
+// was recorded; each measurement is the next of the recorded rounds; a clock goes on by what
+// building and running took.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "bench/replay/table.h"
+#include "tuner/search.h"
+#include "tuner/space.h"
+#include "tuner/strategy.h"
+
+namespace grkan {
+
+struct ReplayResult {
+  std::size_t winner = 0;
+  double regret = 0;             // the winner's time over the best one's, by all rounds, less 1
+  std::size_t looked_at = 0;     // candidates
+  std::size_t measurements = 0;  // runs, those of the default counted
+  double seconds = 0;            // by the replay's clock
+};
+
+// The table's candidates as a space, for strategies.
+Space space_of(const Table& table);
+
+// Searches the table. The seed says with which round each candidate begins. `most_measurements`:
+// the search is given those, in the place of a time, as its budget.
+ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
+                    std::uint64_t seed,
+                    std::size_t most_measurements = std::numeric_limits<std::size_t>::max());
+
+}  // namespace grkan

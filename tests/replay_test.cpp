@@ -1,0 +1,178 @@
+// Tables and searches on them, with invented ones.
+#include "bench/replay/replay.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "core/error.h"
+#include "tuner/effort.h"
+
+namespace grkan {
+namespace {
+
+const std::string kHead =
+    R"({"schema":1,"task":"forward/p5q4-A-c768-g8-f32-last","target":"x86-64-v3","rows":64,)"
+    R"("inner":1,"threads":2,"machine":"a machine","compiler":"llvm 22.1.8",)"
+    R"("date":"2026-01-01T00:00:00Z","evidence":"measured","build_seconds":0.02})"
+    "\n";
+const std::string kDefault =
+    R"({"schedule":"v8_u1_r1_bcast_cached@slice256","us":[200,210],"reference_us":[200,210]})"
+    "\n";
+
+std::string message_of(const std::string& text) {
+  try {
+    parse_table(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), Status::invalid_argument);
+    return error.what();
+  }
+  return "no error";
+}
+
+// All schedules of the task's space, with costs that each parameter decides by itself; the second
+// is wrong, the third can't be compiled.
+Table invented() {
+  Table table = parse_table(kHead + kDefault);
+  table.rows = 25216;
+  const Space space = enumerate_space(table.task, table.target, Determinism::run_to_run, 25216);
+  table.candidates.clear();
+  for (const Schedule& schedule : space.schedules) {
+    const auto& s = std::get<CpuSchedule>(schedule);
+    const double us = 300.0 * (s.vector == 16 ? 0.8 : 1) * (s.rows == 8 ? 0.9 : 1) *
+                      (s.stores == CpuSchedule::nontemporal ? 0.95 : 1) *
+                      (s.prefetch == 2 ? 0.97 : 1);
+    table.candidates.push_back({.schedule = to_string(schedule),
+                                .status = CandidateStatus::ok,
+                                .why = {},
+                                .us = {us, 2 * us, us},
+                                .reference_us = {300, 600, 300}});
+  }
+  table.candidates[0].us = table.candidates[0].reference_us;
+  table.candidates[1] = {.schedule = table.candidates[1].schedule,
+                         .status = CandidateStatus::wrong_answer,
+                         .why = "the error is 2 times its bound",
+                         .us = {},
+                         .reference_us = {}};
+  table.candidates[2] = {.schedule = table.candidates[2].schedule,
+                         .status = CandidateStatus::compile_failed,
+                         .why = "no",
+                         .us = {},
+                         .reference_us = {}};
+  return table;
+}
+
+TEST(Table, IsReadAsItWasWritten) {
+  Table table = invented();
+  table.candidates[3].us = {0.012345678, 123456.7, 1e7};
+  table.candidates[3].reference_us = {300.04, 300.06, 300};
+  const Table read = parse_table(to_text(table));
+  EXPECT_EQ(read.candidates[3].us, (std::vector<double>{0.01235, 123500, 1e7}));
+  EXPECT_EQ(read.candidates[3].reference_us, (std::vector<double>{300, 300.1, 300}));
+  table.candidates[3] = read.candidates[3];
+  EXPECT_EQ(parse_table(to_text(table)).candidates[1].why, "the error is 2 times its bound");
+  // 4 digits of the others are written too.
+  EXPECT_EQ(to_text(parse_table(to_text(table))), to_text(table));
+  table.predicted = true;
+  EXPECT_TRUE(parse_table(to_text(table)).predicted);
+}
+
+TEST(Table, WrongLinesAreToldByNumberAndField) {
+  EXPECT_EQ(message_of(""), "table: no candidates");
+  EXPECT_EQ(message_of("[]"), "table, line 1: not a JSON object");
+  EXPECT_EQ(message_of(kHead), "table: no candidates");
+  EXPECT_EQ(message_of(R"({"schema":2})"), "table: schema 2 is unknown; use 1");
+  EXPECT_EQ(message_of(R"({"schema":1,"task":7})"), "table, line 1: task is 7");
+  EXPECT_EQ(message_of(kHead + kDefault + "{torn"), "table, line 3: not a JSON object");
+  EXPECT_EQ(message_of(kHead + kDefault + kDefault),
+            "table, line 3: v8_u1_r1_bcast_cached@slice256 is there twice");
+  EXPECT_EQ(message_of(kHead + R"({"schedule":"x","us":[1,2],"reference_us":[1]})"),
+            "table, line 2: us and reference_us must be equally many positive numbers");
+  EXPECT_EQ(message_of(kHead + R"({"schedule":"x","us":[],"reference_us":[]})"),
+            "table, line 2: us and reference_us must be equally many positive numbers");
+  EXPECT_EQ(message_of(kHead + R"({"schedule":"x","us":[0],"reference_us":[1]})"),
+            "table, line 2: us and reference_us must be equally many positive numbers");
+  EXPECT_EQ(message_of(kHead + R"({"schedule":"x","status":"compile_failed","why":"no"})"),
+            "table: the first candidate, the default, has no times");
+  std::string guessed = kHead + kDefault;
+  guessed.replace(guessed.find("measured"), 8, "guessed!");
+  EXPECT_EQ(message_of(guessed),
+            "table: evidence 'guessed!' is unknown; use measured or predicted");
+}
+
+TEST(Table, FilesAreNamedForTaskAndSize) {
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g1x8-f32:bf16-first");
+  EXPECT_EQ(table_name(task, 8, 196),
+            "backward.dx.da.db-p5q4-A-c768-g1x8-f32_bf16-first-8x196.jsonl");
+  EXPECT_EQ(table_name(task, 8, 1), "backward.dx.da.db-p5q4-A-c768-g1x8-f32_bf16-first-8.jsonl");
+  const std::string folder =
+      (std::filesystem::temp_directory_path() / ("grkan-replay-" + std::to_string(getpid())))
+          .string();
+  const Table table = parse_table(to_text(invented()));
+  write_table(folder, table);
+  const std::vector<Table> read = read_tables(folder);
+  std::filesystem::remove_all(folder);
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read[0], table);
+  EXPECT_THROW(read_tables(folder), Error);
+  EXPECT_THROW(read_table(folder + "/none.jsonl"), Error);
+}
+
+TEST(Replay, ExhaustiveFindsTheBest) {
+  const Table table = invented();
+  const auto best =
+      std::get<CpuSchedule>(parse_schedule(table.candidates[table.best()].schedule, table.target));
+  EXPECT_EQ(best.vector, 16);
+  EXPECT_EQ(best.rows, 8);
+  const auto strategy = exhaustive_strategy();
+  const ReplayResult r = replay(table, *strategy, search_options(TuneEffort::exhaustive), 1);
+  EXPECT_NEAR(r.regret, 0, 1e-9);
+  EXPECT_EQ(r.looked_at, table.candidates.size());
+  EXPECT_GE(r.measurements, table.candidates.size() - 2);
+  // 20 ms for each compiled part, and all runs.
+  EXPECT_GT(r.seconds, 0.02 * double(table.candidates.size()) / 2);
+}
+
+TEST(Replay, QuickComesNearInAFifthOfTheMeasurements) {
+  const Table table = invented();
+  const Space space = space_of(table);
+  const auto exhaustive = exhaustive_strategy();
+  const ReplayResult all = replay(table, *exhaustive, search_options(TuneEffort::exhaustive), 1);
+  int near = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto strategy = effort_strategy(TuneEffort::quick, space, seed);
+    const ReplayResult r = replay(table, *strategy, search_options(TuneEffort::quick), seed);
+    EXPECT_LE(double(r.measurements), 0.2 * double(all.measurements)) << "seed " << seed;
+    near += r.regret <= 0.02 ? 1 : 0;
+  }
+  EXPECT_GE(near, 8);
+}
+
+TEST(Replay, ABudgetOfMeasurementsIsKept) {
+  const Table table = invented();
+  for (const std::size_t most : {40U, 100U, 200U}) {
+    const auto strategy = random_strategy(1, table.candidates.size());
+    const ReplayResult r = replay(table, *strategy, search_options(TuneEffort::quick), 1, most);
+    EXPECT_LE(r.measurements, most + 12);
+    EXPECT_GE(r.measurements, most / 2);
+  }
+}
+
+// The recorded rounds are given in turn, as ratios to the default's time of the same round: a
+// round in which the machine was slow says nothing against a candidate.
+TEST(Replay, RoundsArePaired) {
+  Table table = invented();
+  for (TableCandidate& c : table.candidates) {
+    if (c.us.size() == 3) c.us[1] *= 1 + 1e-9;  // as recorded: twice as long, like the default
+  }
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    const auto strategy = exhaustive_strategy();
+    EXPECT_NEAR(replay(table, *strategy, search_options(TuneEffort::exhaustive), seed).regret, 0,
+                1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace grkan
