@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <memory>
@@ -27,6 +28,7 @@ struct TuneVerbOptions {
   std::string budget;
   std::uint64_t seed = 1;
   bool strict = false;
+  bool explain_space = false;
 };
 
 std::atomic<bool> interrupted = false;
@@ -192,6 +194,34 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
   return text;
 }
 
+// Reasons and their counts, the most frequent first.
+std::string reasons_text(const Json& reasons) {
+  std::vector<std::pair<std::int64_t, std::string>> order;
+  for (const auto& [reason, count] : reasons.items()) {
+    order.emplace_back(-count.get<std::int64_t>(), reason);
+  }
+  std::sort(order.begin(), order.end());
+  std::string text;
+  for (const auto& [count, reason] : order) text += fmt::format("  {:8}  {}\n", -count, reason);
+  return text;
+}
+
+void explain_entry(Report& report, Context& context, Device& device, const ListedTask& entry) {
+  const std::int64_t rows = entry.rows.high;
+  const Json space = Json::parse(explain_space(context, device, entry.task, rows, entry.inner));
+  report.document["spaces"].push_back({{"task", to_string(entry.task)},
+                                       {"device", device.info().name},
+                                       {"rows", rows},
+                                       {"inner", entry.inner},
+                                       {"space", space}});
+  report.text +=
+      fmt::format("{}, {} rows: {} schedules to try, of {} combinations\n", to_string(entry.task),
+                  rows, space.at("candidates").get<int>(), space.at("tried").get<std::int64_t>());
+  report.text += reasons_text(space.at("left_out"));
+  if (space.at("refused").empty()) return;
+  report.text += "  refused once they were compiled:\n" + reasons_text(space.at("refused"));
+}
+
 // A list goes on without what failed; the first one's status is the call's.
 void add_failed(Report& report, const ListedTask& entry, const Error& error) {
   Json& failed = report.document["failed"];
@@ -227,7 +257,9 @@ Report tune(const TuneVerbOptions& options) {
   std::signal(SIGINT, on_interrupt);
   Report report;
   report.document["results"] = Json::array();
+  if (options.explain_space) report.document["spaces"] = Json::array();
   const auto tune_entry = [&](const ListedTask& entry) {
+    if (options.explain_space) return explain_entry(report, context, device, entry);
     how.rows.reset();
     // A range is tuned at its upper end and holds for all of it.
     const auto& [task, rows, inner, count] = entry;
@@ -279,6 +311,9 @@ Verb add_tune(CLI::App& app) {
   command->add_option("--seed", options->seed, "Seed of the search")
       ->check(whole_number(1, INT64_MAX))
       ->capture_default_str();
+  command->add_flag(
+      "--explain-space", options->explain_space,
+      "Tell how many schedules there are to try, and why others are not; tune nothing");
   command->add_flag("--strict", options->strict, "Fail rather than store what a busy machine gave");
   return {command, [options] { return tune(*options); }};
 }

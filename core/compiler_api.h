@@ -22,14 +22,19 @@ struct TuneCallbacks {
   void* self;
   // Compiles and loads a schedule (its printed form).
   std::int32_t (*build)(void* self, const char* schedule, char* why, std::size_t why_size);
+  // What the compiler said of its main kernel: {registers, spill_bytes, shared_bytes} as a JSON
+  // text that stays until the thread's next call of report, count or execute, null for what it did
+  // not tell. May be null: then nothing is pruned by it.
+  std::int32_t (*report)(void* self, const char* schedule, const char** json, char* why,
+                         std::size_t why_size);
   // Compares the built schedule with the reference: `scaled` is the largest |error| over its bound.
   std::int32_t (*check)(void* self, const char* schedule, double* scaled, char* why,
                         std::size_t why_size);
   // Runs the built schedule once (its own choice of buffers) and gives the seconds it took.
   std::int32_t (*measure)(void* self, const char* schedule, double* seconds, char* why,
                           std::size_t why_size);
-  // For tuning by prediction, else they may be null; there `build` and `count` are called from
-  // several threads. Both leave a JSON text that stays until the thread's next call of either.
+  // For tuning by prediction, else they may be null; there `build`, `report` and `count` are
+  // called from several threads. Both leave a JSON text, as `report` does.
   // count: what CompilerApi::count gives for the built schedule at the request's rows.
   std::int32_t (*count)(void* self, const char* schedule, const char** json, char* why,
                         std::size_t why_size);

@@ -61,6 +61,7 @@ class Session {
   TuneCallbacks callbacks() {
     return {.self = this,
             .build = &on_build,
+            .report = &on_report,
             .check = &on_check,
             .measure = predicts() ? nullptr : &on_measure,
             .count = predicts() ? &on_count : nullptr,
@@ -107,6 +108,17 @@ class Session {
     } else {
       kernels_[text] = load(schedule);
     }
+  }
+
+  std::string report(const char* text) {
+    const Binary built = binary(parse_schedule(text, device_.target()));
+    Json json = Json::object();
+    if (built.kernels.empty()) return json.dump();
+    const CompilerReport& kernel = built.kernels.front();
+    if (kernel.registers) json["registers"] = *kernel.registers;
+    if (kernel.spill_bytes) json["spill_bytes"] = *kernel.spill_bytes;
+    if (kernel.shared_bytes) json["shared_bytes"] = *kernel.shared_bytes;
+    return json.dump();
   }
 
   std::shared_ptr<const Kernel> load(const Schedule& schedule) {
@@ -183,6 +195,10 @@ class Session {
   }
   static std::int32_t on_build(void* self, const char* schedule, char* why, std::size_t size) {
     return guarded(self, why, size, [&](Session& s) { s.build(schedule); });
+  }
+  static std::int32_t on_report(void* self, const char* schedule, const char** json, char* why,
+                                std::size_t size) {
+    return guarded(self, why, size, [&](Session& s) { *json = keep(s.report(schedule)); });
   }
   static std::int32_t on_check(void* self, const char* schedule, double* scaled, char* why,
                                std::size_t size) {
@@ -334,10 +350,7 @@ Json request_of(Context& context, const Device& device, const Task& task, std::i
   return request;
 }
 
-}  // namespace
-
-TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
-                std::int64_t inner, const TuneOptions& options) {
+void validate_sizes(const Device& device, std::int64_t rows, std::int64_t inner) {
   if (device.target().name.empty()) {
     fail(Status::unsupported,
          "this processor is below x86-64-v3: it runs the portable kernels, which have nothing to "
@@ -346,6 +359,13 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
   if (rows < 1 || inner < 1) {
     fail_argument("rows {} and inner {} can't be tuned at; use 1 or more", rows, inner);
   }
+}
+
+}  // namespace
+
+TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
+                std::int64_t inner, const TuneOptions& options) {
+  validate_sizes(device, rows, inner);
   const std::string compiler = context.compiler().describe(device.target());
   Session session(context, device, task, rows, inner, options);
   TuneResult result;
@@ -381,6 +401,19 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
   winner.binary = context.binary_hash(task, schedule, device.target());
   result.stored = context.cache().store_winner(winner);
   return result;
+}
+
+std::string explain_space(Context& context, Device& device, const Task& task, std::int64_t rows,
+                          std::int64_t inner) {
+  validate_sizes(device, rows, inner);
+  TuneOptions options;
+  options.effort = Effort::instant;
+  const std::string compiler = context.compiler().describe(device.target());
+  Session session(context, device, task, rows, inner, options);
+  const Json request = request_of(context, device, task, session.rows(), inner, options, compiler);
+  const Json answer = Json::parse(context.compiler().tune(request.dump(), session.callbacks()));
+  context.cache().sync_records();
+  return answer.at("space").dump();
 }
 
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {

@@ -45,6 +45,14 @@ struct TuneResult {
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options);
 
+// The space that tune() would search, and why the rest of the combinations is not in it:
+// {tried, candidates, left_out {reason: count}, refused {reason: count}}, JSON. `refused` are
+// candidates that turned out not to fit, or not to be worth a timing, once they were compiled:
+// those of earlier tunings, and on a virtual GPU those that effort instant compiles. Nothing is
+// timed or stored as a winner.
+std::string explain_space(Context& context, Device& device, const Task& task, std::int64_t rows,
+                          std::int64_t inner);
+
 // Before a plan prepares a range: tunes each part of its rows where no measurement on this device
 // holds, at the part's upper end (and at the upper end of inner), with the context's effort. A
 // failure is logged; the plan then takes what it has. A virtual GPU's plans don't tune.

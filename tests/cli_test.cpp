@@ -192,7 +192,6 @@ TEST_F(CliTest, TuneDocument) {
   EXPECT_EQ(tune().exit_code, 0) << tune().err;
   Documented documented("tune", true);
   documented.hold(tune().json());
-  documented.finish();
   expect_reasons(tune().json());
   const Json document = tune().json();
   for (const Json& entry : document["results"]) {
@@ -208,6 +207,15 @@ TEST_F(CliTest, TuneDocument) {
   documented.hold(instant.json());
   expect_reasons(instant.json());
   EXPECT_EQ(instant.json()["results"][0]["winner_rows"], Json({50, 200}));
+  const Result explained = command.run({"tune", kProblem, "--explain-space", "--json"});
+  EXPECT_EQ(explained.exit_code, 0) << explained.err;
+  documented.hold(explained.json());
+  documented.finish();
+  const Json space = explained.json()["spaces"][1]["space"];
+  std::int64_t all = space["candidates"].get<std::int64_t>();
+  for (const Json& count : space["left_out"]) all += count.get<std::int64_t>();
+  EXPECT_EQ(all, space["tried"]);
+  EXPECT_TRUE(explained.json()["results"].empty());
 }
 
 TEST_F(CliTest, ExplainDocument) {

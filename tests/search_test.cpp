@@ -507,7 +507,7 @@ TEST(Strategy, APriorComesFirstAndIsCorrected) {
 }
 
 TEST(Search, StatusWordsParseBack) {
-  for (int i = 0; i < 7; ++i) {
+  for (int i = 0; i < 8; ++i) {
     const auto status = CandidateStatus(i);
     EXPECT_EQ(parse_candidate_status(to_string(status)), status);
   }

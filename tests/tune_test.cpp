@@ -29,6 +29,7 @@ struct Machine {
            (s.stores == CpuSchedule::nontemporal ? 0.95 : 1);
   };
   std::set<std::string> wrong;
+  std::map<std::string, std::string> reports;  // of the compiler, where it is not silent
   std::map<std::string, std::int32_t> refused;
   int stop_after = -1;
   std::vector<std::string> lines;
@@ -48,6 +49,11 @@ struct Machine {
                   if (found == m.refused.end()) return std::int32_t{0};
                   std::snprintf(why, size, "refused by the test");
                   return found->second;
+                },
+            .report =
+                [](void* self, const char* schedule, const char** json, char*, std::size_t) {
+                  *json = of(self).reports[schedule].c_str();
+                  return std::int32_t{0};
                 },
             .check =
                 [](void* self, const char* schedule, double* scaled, char*, std::size_t) {

@@ -80,6 +80,16 @@ StepResult CandidateCalls::measure(const std::string& schedule) const {
       CandidateStatus::launch_failed);
 }
 
+StepResult CandidateCalls::report(const std::string& schedule, Json& json) const {
+  json = Json::object();
+  if (callbacks_.report == nullptr) return {};
+  return json_step(
+      [&](const char** text, char* why, std::size_t size) {
+        return callbacks_.report(callbacks_.self, schedule.c_str(), text, why, size);
+      },
+      json);
+}
+
 StepResult CandidateCalls::count(const std::string& schedule, Json& json) const {
   return json_step(
       [&](const char** text, char* why, std::size_t size) {

@@ -15,10 +15,12 @@ class CandidateCalls {
  public:
   explicit CandidateCalls(const TuneCallbacks& callbacks) : callbacks_(callbacks) {}
 
-  // The steps of a candidate. `json`, when ok, is what was counted.
+  // The steps of a candidate. `json`, when ok, is what was told or counted; a caller without
+  // `report` tells an empty object.
   [[nodiscard]] StepResult build(const std::string& schedule) const;
   [[nodiscard]] StepResult check(const std::string& schedule) const;
   [[nodiscard]] StepResult measure(const std::string& schedule) const;
+  StepResult report(const std::string& schedule, nlohmann::ordered_json& json) const;
   StepResult count(const std::string& schedule, nlohmann::ordered_json& json) const;
   StepResult execute(const std::string& schedule, std::int64_t rows, int multiprocessors,
                      nlohmann::ordered_json& json) const;

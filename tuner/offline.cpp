@@ -18,6 +18,7 @@
 #include "tuner/candidate_calls.h"
 #include "tuner/cost_model.h"
 #include "tuner/launch_facts.h"
+#include "tuner/pruning.h"
 #include "tuner/space.h"
 #include "tuner/tune.h"
 
@@ -82,6 +83,7 @@ class OfflineTuning {
         calls_(callbacks),
         space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
                                request.inner)),
+        builder_(calls_, request_, space_.schedules.front()),
         candidates_(space_.schedules.size()),
         recorded_(space_.schedules.size()),
         start_(std::chrono::steady_clock::now()) {
@@ -176,10 +178,11 @@ class OfflineTuning {
       candidates_[i].from_code = recorded.from_code;
       return {};
     }
-    if (recorded.status == CandidateStatus::compile_failed) {
+    if (recorded.status == CandidateStatus::compile_failed ||
+        recorded.status == CandidateStatus::pruned) {
       return {.status = recorded.status, .why = recorded.why};
     }
-    StepResult step = calls_.build(names_[i]);
+    StepResult step = builder_.build(space_.schedules[i]);
     if (step.status != CandidateStatus::ok) return step;
     step = calls_.count(names_[i], counts);
     if (step.status != CandidateStatus::ok) return step;
@@ -407,7 +410,7 @@ class OfflineTuning {
             {"prediction", prediction_json(*winner.best())},
             {"near_ties", ties},
             {"candidates", list},
-            {"space", {{"candidates", names_.size()}, {"left_out", space_.left_out}}},
+            {"space", space_json(space_, candidates_)},
             {"looked_at", list.size()},
             {"resumed", resumed},
             {"disturbed", false},
@@ -419,6 +422,7 @@ class OfflineTuning {
   const TuneRequest& request_;
   CandidateCalls calls_;
   Space space_;
+  PruningBuilder builder_;
   std::vector<std::string> names_;
   std::vector<Candidate> candidates_;
   std::vector<Candidate> recorded_;  // by an earlier tuning: taken when the strategy asks for them

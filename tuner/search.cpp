@@ -13,9 +13,9 @@
 namespace grkan {
 namespace {
 
-constexpr std::array<std::string_view, 7> kStatuses = {
+constexpr std::array<std::string_view, 8> kStatuses = {
     "ok",           "compile_failed", "exceeds_device", "launch_failed",
-    "wrong_answer", "too_slow",       "skipped"};
+    "wrong_answer", "pruned",         "too_slow",       "skipped"};
 
 // Rounds that an interval of the usual confidence needs, and one to spare.
 constexpr std::size_t kFewestFinalRounds = 9;
@@ -30,7 +30,8 @@ std::vector<double> ratios(const CandidateResult& result) {
 
 // A launch or an allocation may fail for a passing reason; these say something of the candidate.
 bool is_final(CandidateStatus status) {
-  return status == CandidateStatus::compile_failed || status == CandidateStatus::wrong_answer;
+  return status == CandidateStatus::compile_failed || status == CandidateStatus::wrong_answer ||
+         status == CandidateStatus::pruned;
 }
 
 class Search {

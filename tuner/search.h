@@ -31,6 +31,7 @@ enum class CandidateStatus : std::uint8_t {
   exceeds_device,
   launch_failed,
   wrong_answer,
+  pruned,    // not checked or timed: what the compiler said of it rules it out
   too_slow,  // right, and dropped because it was clearly behind
   skipped,   // not looked at: the strategy, the budget or a cancellation left it out
 };

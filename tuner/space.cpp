@@ -19,23 +19,6 @@ std::vector<int> values_of(const Parameter<S>& parameter, int standard) {
   return values;
 }
 
-// Reasons that differ only in their values are one: "tile_columns N neither divides ...".
-std::string without_numbers(std::string_view reason) {
-  std::string text;
-  bool in_word = false;
-  for (const char c : reason) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit || in_word) {
-      text += c;
-    } else if (!text.ends_with('N')) {
-      text += 'N';
-    }
-    // Digits within a word ("f32") stay.
-    in_word = (in_word && digit) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-  }
-  return text;
-}
-
 // How many parameters differ.
 template <class S>
 int distance(const S& a, const S& b, std::span<const Parameter<S>> parameters) {
@@ -152,6 +135,22 @@ std::vector<int> values_of(const S& schedule, std::span<const Parameter<S>> para
 }
 
 }  // namespace
+
+std::string without_numbers(std::string_view reason) {
+  std::string text;
+  bool in_word = false;
+  for (const char c : reason) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit || in_word) {
+      text += c;
+    } else if (!text.ends_with('N')) {
+      text += 'N';
+    }
+    // Digits within a word ("f32") stay.
+    in_word = (in_word && digit) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  }
+  return text;
+}
 
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner) {

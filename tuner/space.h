@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/schedule.h"
@@ -28,6 +29,10 @@ struct Space {
 // product has millions). `rows` and `inner` are where it will be timed.
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
+
+// The reason without its numbers, so that reasons that differ only in them are one: "spills N bytes
+// a thread".
+std::string without_numbers(std::string_view reason);
 
 // The values of each schedule's parameters, as a strategy compares them.
 std::vector<std::vector<int>> coordinates(const Space& space);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -61,46 +63,56 @@ class Random : public Strategy {
   std::size_t next_ = 0;
 };
 
-// A Gaussian process over all candidates with a fixed kernel. What is asked of it depends on where
-// the points are, which only grows, and on their values, which may change: a point costs one row.
+// A Gaussian process over a pool of candidates, with a fixed kernel. L L' is the covariance of the
+// points, those whose value is or will be known. Where they are decides everything but the
+// expectations; so points and pool only grow.
 class Process {
  public:
   explicit Process(Coordinates coordinates)
-      : coordinates_(std::move(coordinates)), variance_(coordinates_.size(), 1) {}
+      : coordinates_(std::move(coordinates)), columns_(coordinates_.size()) {}
 
+  [[nodiscard]] std::size_t size() const { return coordinates_.size(); }
+  [[nodiscard]] const std::vector<std::size_t>& pool() const { return pool_; }
   [[nodiscard]] const std::vector<std::size_t>& points() const { return points_; }
-  // What is left of a candidate's variance of 1 by the points.
-  [[nodiscard]] double variance(std::size_t i) const { return std::max(0.0, variance_[i]); }
-
-  void add(std::size_t point) {
-    // One more row of L^-1 K, where L L' is the points' covariance and K that with all candidates.
-    const double diagonal = std::sqrt(variance(point) + kNoise);
-    std::vector<double> row(coordinates_.size());
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = likeness(point, i);
-    for (const std::vector<double>& before : rows_) {
-      const double factor = before[point];
-      for (std::size_t i = 0; i < row.size(); ++i) row[i] -= factor * before[i];
-    }
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      row[i] /= diagonal;
-      variance_[i] -= row[i] * row[i];
-    }
-    rows_.push_back(std::move(row));
-    diagonals_.push_back(diagonal);
-    points_.push_back(point);
+  [[nodiscard]] bool is_point(std::size_t i) const {
+    return std::find(points_.begin(), points_.end(), i) != points_.end();
+  }
+  // What the points leave of a variance of 1.
+  [[nodiscard]] double variance(std::size_t i) const {
+    return std::max(0.0, 1 - dot(*columns_[i], *columns_[i], points_.size()));
   }
 
-  // The expected value of every candidate, given those of the points, around a mean of 0.
-  [[nodiscard]] std::vector<double> expect(std::span<const double> values) const {
-    std::vector<double> expected(coordinates_.size());
-    std::vector<double> weights;  // L^-1 values
-    for (std::size_t k = 0; k < points_.size(); ++k) {
-      double rest = values[k];
-      for (std::size_t j = 0; j < k; ++j) rest -= rows_[j][points_[k]] * weights[j];
-      weights.push_back(rest / diagonals_[k]);
-      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += rows_[k][i] * weights[k];
+  void include(std::size_t i) {
+    if (columns_[i]) return;
+    pool_.push_back(i);
+    columns_[i].emplace();
+    for (std::size_t k = 0; k < points_.size(); ++k) extend(i, k);
+  }
+  // Those that differ from i in one parameter.
+  void include_neighbours(std::size_t i) {
+    for (std::size_t j = 0; j < size(); ++j) {
+      if (differences(i, j) == 1) include(j);
     }
-    return expected;
+  }
+  void add_point(std::size_t i) {
+    include(i);
+    diagonals_.push_back(std::sqrt(variance(i) + kNoise));
+    points_.push_back(i);
+    for (const std::size_t member : pool_) extend(member, points_.size() - 1);
+  }
+
+  // L^-1 of the points' values: what expect() takes.
+  [[nodiscard]] std::vector<double> weigh(std::span<const double> values) const {
+    std::vector<double> weights;
+    for (std::size_t k = 0; k < points_.size(); ++k) {
+      const double known = dot(*columns_[points_[k]], weights, k);
+      weights.push_back((values[k] - known) / diagonals_[k]);
+    }
+    return weights;
+  }
+  // The expected value of one of the pool, around a mean of 0.
+  [[nodiscard]] double expect(std::size_t i, const std::vector<double>& weights) const {
+    return dot(*columns_[i], weights, weights.size());
   }
 
  private:
@@ -109,19 +121,26 @@ class Process {
   // Of a timing, against a variance of 1 among candidates.
   static constexpr double kNoise = 0.02;
 
-  [[nodiscard]] double likeness(std::size_t a, std::size_t b) const {
-    double product = 1;
-    for (std::size_t p = 0; p < coordinates_[a].size(); ++p) {
-      if (coordinates_[a][p] != coordinates_[b][p]) product *= kAlike;
-    }
-    return product;
+  static double dot(const std::vector<double>& a, const std::vector<double>& b, std::size_t n) {
+    return std::inner_product(a.begin(), a.begin() + std::ptrdiff_t(n), b.begin(), 0.0);
+  }
+  [[nodiscard]] int differences(std::size_t a, std::size_t b) const {
+    const std::vector<int>& one = coordinates_[a];
+    return std::inner_product(one.begin(), one.end(), coordinates_[b].begin(), 0, std::plus<>(),
+                              std::not_equal_to<>());
+  }
+  // One more number of i's column, for point k.
+  void extend(std::size_t i, std::size_t k) {
+    const double likeness = std::pow(kAlike, differences(i, points_[k]));
+    const double known = dot(*columns_[i], *columns_[points_[k]], k);
+    columns_[i]->push_back((likeness - known) / diagonals_[k]);
   }
 
   Coordinates coordinates_;
-  std::vector<double> variance_;
+  std::vector<std::optional<std::vector<double>>> columns_;  // of L^-1 K, for the pool
+  std::vector<std::size_t> pool_;
   std::vector<std::size_t> points_;
-  std::vector<std::vector<double>> rows_;  // of each point
-  std::vector<double> diagonals_;          // of L
+  std::vector<double> diagonals_;  // of L
 };
 
 class Guided : public Strategy {
@@ -133,6 +152,7 @@ class Guided : public Strategy {
         random_(options.seed, prior.empty() ? std::min(options.first, options.limit) : 0),
         process_(std::move(coordinates)) {
     for (std::size_t i = 0; i < prior.size(); ++i) prior_[i] = std::log(prior[i]);
+    fill_pool();
   }
 
   std::vector<std::size_t> propose(std::span<const CandidateCost> costs,
@@ -160,49 +180,60 @@ class Guided : public Strategy {
   // Standard deviations that a candidate is given the benefit of.
   static constexpr double kDoubt = 1;
 
+  // Of larger spaces, so many are looked at with care: the lowest priors or random ones, and all
+  // neighbours of the best.
+  static constexpr std::size_t kPool = 8192;
+
+  void fill_pool() {
+    std::vector<std::size_t> order = permutation(process_.size(), options_.seed);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return prior_[a] < prior_[b]; });
+    order.resize(std::min(order.size(), kPool));
+    for (const std::size_t i : order) process_.include(i);
+  }
+
   void take(std::size_t i) {
     proposed_[i] = true;
     ++taken_;
-    process_.add(i);
+    process_.add_point(i);
   }
 
-  // Sets what is expected of every candidate, by all costs there are.
+  // Takes up all costs there are.
   void learn(std::span<const CandidateCost> costs) {
-    double best = 1;
+    std::size_t best = costs.size();
     for (std::size_t i = 0; i < costs.size(); ++i) {
       if (costs[i].state != CandidateCost::known) continue;
-      best = std::min(best, costs[i].cost);
-      const auto& points = process_.points();
-      if (!proposed_[i] && std::find(points.begin(), points.end(), i) == points.end()) {
-        process_.add(i);  // the default, and those of an earlier search
-      }
+      if (best == costs.size() || costs[i].cost < costs[best].cost) best = i;
+      // The default, and those of an earlier search.
+      if (!proposed_[i] && !process_.is_point(i)) process_.add_point(i);
     }
+    if (best == costs.size()) return;
+    process_.include_neighbours(best);
     std::vector<double> values;
     for (const std::size_t i : process_.points()) {
+      const double slow = kSlow * costs[best].cost;
       const bool known = costs[i].state == CandidateCost::known;
-      const double cost = known ? std::min(costs[i].cost, kSlow * best) : kSlow * best;
-      values.push_back(std::log(cost) - prior_[i]);
+      values.push_back(std::log(known ? std::min(costs[i].cost, slow) : slow) - prior_[i]);
     }
-    double mean = 0;
-    for (const double value : values) mean += value / double(values.size());
+    mean_ = std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
     double variance = 0;
     for (double& value : values) {
-      value -= mean;
+      value -= mean_;
       variance += value * value / double(values.size());
     }
     deviation_ = std::sqrt(std::max(variance, 1e-4));
-    expected_ = process_.expect(values);
-    for (std::size_t i = 0; i < expected_.size(); ++i) expected_[i] += prior_[i];
+    weights_ = process_.weigh(values);
   }
 
   // costs.size(): there is none.
   [[nodiscard]] std::size_t most_promising(std::span<const CandidateCost> costs) const {
     std::size_t best = costs.size();
     double lowest = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < costs.size(); ++i) {
+    for (const std::size_t i : process_.pool()) {
       if (proposed_[i] || costs[i].state != CandidateCost::unknown) continue;
-      const double hope = expected_[i] - kDoubt * deviation_ * std::sqrt(process_.variance(i));
-      if (hope >= lowest) continue;
+      const double expected = prior_[i] + mean_ + process_.expect(i, weights_);
+      const double hope = expected - kDoubt * deviation_ * std::sqrt(process_.variance(i));
+      if (std::pair(hope, i) >= std::pair(lowest, best)) continue;
       best = i;
       lowest = hope;
     }
@@ -215,8 +246,9 @@ class Guided : public Strategy {
   std::size_t taken_ = 0;
   Random random_;
   Process process_;
-  std::vector<double> expected_;
-  double deviation_ = 1;
+  double mean_ = 0;       // of what costs add to their priors,
+  double deviation_ = 1;  // and its spread
+  std::vector<double> weights_;
 };
 
 }  // namespace

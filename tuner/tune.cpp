@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "tuner/candidate_calls.h"
 #include "tuner/offline.h"
+#include "tuner/pruning.h"
 #include "tuner/request.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
@@ -35,15 +36,20 @@ class Tuning {
       : request_(std::move(request)),
         calls_(callbacks),
         space_(enumerate_space(request_.task, request_.target, request_.determinism, request_.rows,
-                               request_.inner)) {
+                               request_.inner)),
+        builder_(calls_, request_, space_.schedules.front()) {
     for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
   }
 
   std::string run() {
     const auto start = std::chrono::steady_clock::now();
     SearchResult result;
-    result.candidates.resize(names_.size());
-    if (request_.effort != TuneEffort::instant) result = search_space();
+    if (request_.effort != TuneEffort::instant) {
+      result = search_space();
+    } else {
+      result.candidates = known();
+      result.candidates[0] = {};  // nothing was timed now
+    }
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     Json json = answer(result);
     json["wall_seconds"] = wall.count();
@@ -53,7 +59,7 @@ class Tuning {
  private:
   SearchResult search_space() {
     const SearchFunctions functions{
-        .build = [this](std::size_t i) { return calls_.build(names_[i]); },
+        .build = [this](std::size_t i) { return builder_.build(space_.schedules[i]); },
         .check = [this](std::size_t i) { return calls_.check(names_[i]); },
         .measure = [this](std::size_t i) { return calls_.measure(names_[i]); },
         .record = [this](std::size_t i, const CandidateResult& r) { record(i, r); },
@@ -202,7 +208,7 @@ class Tuning {
             {"ratio_to_default", measured ? write(result.against_default) : Json(nullptr)},
             {"near_ties", ties},
             {"candidates", list},
-            {"space", {{"candidates", names_.size()}, {"left_out", space_.left_out}}},
+            {"space", space_json(space_, result.candidates)},
             {"looked_at", list.size()},
             {"resumed", resumed_},
             {"disturbed", result.disturbance.disturbed},
@@ -214,6 +220,7 @@ class Tuning {
   TuneRequest request_;
   CandidateCalls calls_;
   Space space_;
+  PruningBuilder builder_;
   std::vector<std::string> names_;
   std::int64_t resumed_ = 0;
 };

@@ -21,7 +21,8 @@
 //   near_ties         schedules as fast as the best
 //   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
 //                     all that were looked at, the best first
-//   space {candidates, left_out {reason: count}}, looked_at, resumed (candidates known from lines)
+//   space {tried, candidates, left_out {reason: count}, refused {reason: count} (once compiled)},
+//   looked_at, resumed (candidates known from lines)
 //   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
 // A figure that is not known is null. Of a prediction also gpu, counts ("executed" or "static", of
 // each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor, tail_seconds,

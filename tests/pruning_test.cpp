@@ -1,0 +1,135 @@
+// Pruning by what a compiler said: limits of multiprocessors against values worked out by hand.
+#include "tuner/pruning.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace grkan {
+namespace {
+
+CompiledCandidate candidate(int threads, std::optional<int> registers, int spills = 0,
+                            int shared = 0) {
+  CudaSchedule schedule;
+  schedule.tile_columns = 32;
+  schedule.tile_rows = threads / 32;
+  return {.schedule = schedule,
+          .kernel = {.symbol = "k",
+                     .registers = registers,
+                     .spill_bytes = spills,
+                     .shared_bytes = shared,
+                     .code_bytes = {}}};
+}
+
+TEST(Pruning, WhatDoesNotFitIsOut) {
+  const CompiledCandidate standard = candidate(256, 64);
+  // 65536 registers: 1024 threads of 64 fill them, of 72 don't fit.
+  EXPECT_EQ(why_pruned(candidate(1024, 64), standard, gpu_model("h200")), "");
+  EXPECT_EQ(
+      why_pruned(candidate(1024, 72), standard, gpu_model("h200")),
+      "a block of 1024 threads with 72 registers and 0 bytes of shared memory does not fit on "
+      "a multiprocessor");
+}
+
+TEST(Pruning, MoreSpillsThanTheDefault) {
+  const CompiledCandidate standard = candidate(256, 64, 8);
+  EXPECT_EQ(why_pruned(candidate(256, 64, 40), standard, gpu_model("a100-80")), "");
+  EXPECT_EQ(why_pruned(candidate(256, 64, 44), standard, gpu_model("a100-80")),
+            "spills 44 bytes a thread");
+  // Where the default spills a lot, so may others.
+  EXPECT_EQ(why_pruned(candidate(256, 64, 500), candidate(256, 64, 480), gpu_model("a100-80")), "");
+}
+
+TEST(Pruning, FewWarps) {
+  // 64 threads and 40 KiB: 164 KiB hold four blocks of two warps; 80 KiB one of two.
+  const CompiledCandidate standard = candidate(256, 64);
+  EXPECT_EQ(why_pruned(candidate(64, 64, 0, 39 * 1024), standard, gpu_model("a100-80")), "");
+  EXPECT_EQ(why_pruned(candidate(64, 64, 0, 80 * 1024), standard, gpu_model("a100-80")),
+            "4 warps on a multiprocessor at once");
+  EXPECT_EQ(why_pruned(candidate(64, 64, 0, 80 * 1024), candidate(64, 64, 0, 80 * 1024),
+                       gpu_model("a100-80")),
+            "");
+}
+
+TEST(Pruning, WhatIsNotToldRulesNothingOut) {
+  const CompiledCandidate unknown = {candidate(1024, {}).schedule, {}};
+  EXPECT_EQ(why_pruned(unknown, candidate(256, 64), gpu_model("t4")), "");
+  EXPECT_EQ(why_pruned(unknown, unknown, gpu_model("t4")), "");
+}
+
+// A caller whose compiler says what the test wants.
+struct Caller {
+  std::map<std::string, std::string> reports;
+  std::string refused;
+
+  TuneCallbacks callbacks() {
+    TuneCallbacks table{};
+    table.self = this;
+    table.build = [](void* self, const char* schedule, char*, std::size_t) {
+      const bool refuse = static_cast<Caller*>(self)->refused == schedule;
+      return std::int32_t{refuse ? std::int32_t(Status::compile_failed) : 0};
+    };
+    table.report = [](void* self, const char* schedule, const char** json, char*, std::size_t) {
+      const auto& told = static_cast<const Caller*>(self)->reports;
+      const auto found = told.find(schedule);
+      *json = found == told.end() ? "{}" : found->second.c_str();
+      return std::int32_t{0};
+    };
+    return table;
+  }
+};
+
+TEST(PruningBuilder, PrunesByTheCallersReports) {
+  const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
+  TuneRequest request;
+  request.task = task;
+  request.target = parse_target("sm_90");
+  const Space space = enumerate_space(task, request.target, Determinism::run_to_run, 25216);
+  const Schedule& standard = space.schedules[0];
+  const Schedule& other = space.schedules[1];
+  Caller caller;
+  const TuneCallbacks table = caller.callbacks();
+  const CandidateCalls calls(table);
+  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
+
+  caller.reports[to_string(standard)] = R"({"registers":64,"spill_bytes":0,"shared_bytes":100})";
+  caller.reports[to_string(other)] = R"({"registers":64,"spill_bytes":400,"shared_bytes":100})";
+  PruningBuilder builder(calls, request, standard);
+  const StepResult step = builder.build(other);
+  EXPECT_EQ(step.status, CandidateStatus::pruned);
+  EXPECT_EQ(step.why, "spills 400 bytes a thread");
+  EXPECT_EQ(builder.build(standard).status, CandidateStatus::ok);
+  caller.refused = to_string(other);
+  EXPECT_EQ(builder.build(other).status, CandidateStatus::compile_failed);
+  caller.refused.clear();
+
+  // An architecture without a model, and no GPU.
+  request.target = parse_target("sm_72");
+  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
+  caller.reports[to_string(other)] = "[1";
+  request.target = parse_target("sm_90");
+  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
+}
+
+TEST(SpaceJson, CountsWhatWasRefusedByReason) {
+  const Space space{.schedules = std::vector<Schedule>(5, CpuSchedule{}),
+                    .tried = 9,
+                    .left_out = {{"too wide", 5}}};
+  std::vector<StepResult> candidates(5);
+  candidates[1] = {
+      .status = CandidateStatus::pruned, .why = "spills 44 bytes a thread", .value = 0};
+  candidates[2] = {
+      .status = CandidateStatus::pruned, .why = "spills 144 bytes a thread", .value = 0};
+  candidates[3] = {.status = CandidateStatus::exceeds_device, .why = "no", .value = 0};
+  candidates[4] = {.status = CandidateStatus::wrong_answer, .why = "wrong", .value = 0};
+  EXPECT_EQ(space_json(space, candidates).dump(),
+            R"({"tried":10,"candidates":5,"left_out":{"too wide":5},)"
+            R"("refused":{"spills N bytes a thread":2,"no":1}})");
+}
+
+}  // namespace
+}  // namespace grkan
