@@ -105,6 +105,7 @@ struct Machine {
     const TuneCallbacks table = {
         .self = this,
         .build = &build,
+        .report = nullptr,
         .check = &check,
         .measure = nullptr,
         .count = &count,
