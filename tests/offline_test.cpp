@@ -135,7 +135,7 @@ TEST(Offline, FindsWhatTheCountsPredict) {
   EXPECT_FALSE(answer["prediction"]["assumed"].empty());
   // The default and the finalists, all right; each compiled in the screening.
   EXPECT_EQ(machine.executed.size(), 9U);
-  EXPECT_EQ(machine.executed.front(), answer["default"]["schedule"]);
+  EXPECT_EQ(machine.executed.front(), answer["default"]["schedule"].get<std::string>());
   EXPECT_GT(answer["looked_at"], 40);
 }
 
