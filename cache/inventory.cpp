@@ -8,6 +8,7 @@
 
 #include "cache/binary_file.h"
 #include "cache/files.h"
+#include "cache/measurements.h"
 #include "cache/winner.h"
 #include "core/error.h"
 
@@ -15,8 +16,6 @@ namespace grkan {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::size_t kLargestLog = std::size_t{256} << 20;
 
 std::string stem(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
@@ -73,11 +72,9 @@ void describe_log(const std::string& bytes, CacheEntry& entry) {
   entry.detail = fmt::format("{} lines", lines);
 }
 
-using Visit = std::function<void(CacheEntry entry, const FileBytes& file)>;
-
 // Calls `visit` with every file of a kind; a folder that can't be read comes as an entry too.
 void walk(const std::string& root, const std::string& path, int depth, std::string_view suffix,
-          std::size_t limit, const CacheEntry& kind, const Visit& visit) {
+          std::size_t limit, const CacheEntry& kind, const CacheVisit& visit) {
   const FolderNames names = list_private_folder(root, path);
   if (!names.why.empty()) {
     CacheEntry entry = kind;
@@ -109,25 +106,17 @@ CacheEntry of_kind(const char* kind) {
   return entry;
 }
 
-void walk_winners(const std::string& root, const Visit& visit) {
-  walk(root, "winners", 2, ".json", kLargestWinner, of_kind("winner"), visit);
-}
-
-void walk_logs(const std::string& root, const Visit& visit) {
-  walk(root, "measurements", 0, ".jsonl", kLargestLog, of_kind("measurements"), visit);
-}
-
-void walk_all(const std::string& root, const Visit& visit) {
+void walk_all(const std::string& root, const CacheVisit& visit) {
   const auto describe = [&](void (*with)(const std::string&, CacheEntry&)) {
     return [&visit, with](CacheEntry entry, const FileBytes& file) {
       if (entry.defect.empty()) with(file.bytes, entry);
-      visit(std::move(entry), file);
+      visit(entry, file);
     };
   };
   walk(root, "binaries", 1, ".grkan", kLargestBinaryFile, of_kind("binary"),
        describe(describe_binary));
-  walk_logs(root, describe(describe_log));
-  walk_winners(root, describe(describe_winner));
+  visit_logs(root, describe(describe_log));
+  visit_winners(root, describe(describe_winner));
 }
 
 Json show(const CacheEntry& entry, const FileBytes& file) {
@@ -154,10 +143,17 @@ Json show(const CacheEntry& entry, const FileBytes& file) {
 
 }  // namespace
 
+void visit_winners(const std::string& folder, const CacheVisit& visit) {
+  walk(folder, "winners", 2, ".json", kLargestWinner, of_kind("winner"), visit);
+}
+
+void visit_logs(const std::string& folder, const CacheVisit& visit) {
+  walk(folder, "measurements", 0, ".jsonl", kLargestLog, of_kind("measurements"), visit);
+}
+
 std::vector<CacheEntry> list_cache(const std::string& folder) {
   std::vector<CacheEntry> entries;
-  walk_all(folder,
-           [&](CacheEntry entry, const FileBytes&) { entries.push_back(std::move(entry)); });
+  walk_all(folder, [&](const CacheEntry& entry, const FileBytes&) { entries.push_back(entry); });
   std::sort(entries.begin(), entries.end(),
             [](const CacheEntry& a, const CacheEntry& b) { return a.path < b.path; });
   return entries;
@@ -197,7 +193,7 @@ CacheVerification verify_cache(const std::string& folder) {
 std::vector<CacheDefect> visit_tunings(const std::string& folder, const VisitWinner& winner,
                                        const VisitMeasurement& measurement) {
   std::vector<CacheDefect> defects;
-  walk_winners(folder, [&](const CacheEntry& entry, const FileBytes& file) {
+  visit_winners(folder, [&](const CacheEntry& entry, const FileBytes& file) {
     Winner found;
     const std::string why =
         entry.defect.empty() ? parse_winner_file(file.bytes, entry.path, found) : entry.defect;
@@ -207,7 +203,7 @@ std::vector<CacheDefect> visit_tunings(const std::string& folder, const VisitWin
       defects.push_back({entry.path, why});
     }
   });
-  walk_logs(folder, [&](const CacheEntry& entry, const FileBytes& file) {
+  visit_logs(folder, [&](const CacheEntry& entry, const FileBytes& file) {
     if (entry.defect.empty()) {
       for_each_line(file.bytes, measurement);
     } else {

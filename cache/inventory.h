@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/files.h"
 #include "cache/winner.h"
 
 namespace grkan {
@@ -24,6 +25,13 @@ struct CacheEntry {
   std::string date;    // winner's
   std::string defect;  // empty: intact
 };
+
+// Calls `visit` with each winner's file, or each log, and what reading it gave, by path. The entry
+// says where it is, and as its defect what can't be read or is foreign by its name; what lies in
+// the file is not looked at. A folder that can't be read comes as an entry too.
+using CacheVisit = std::function<void(const CacheEntry& entry, const FileBytes& file)>;
+void visit_winners(const std::string& folder, const CacheVisit& visit);
+void visit_logs(const std::string& folder, const CacheVisit& visit);
 
 // By path. Entries with a defect are listed with it.
 std::vector<CacheEntry> list_cache(const std::string& folder);

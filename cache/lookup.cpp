@@ -1,5 +1,7 @@
 #include "cache/lookup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -82,6 +84,21 @@ std::optional<FoundWinner> choose_winner(const std::vector<StoredWinner>& winner
     if (found && (!best || better(*found, *best))) best = std::move(found);
   }
   return best;
+}
+
+// In the order of `better`.
+std::string why_better(const FoundWinner& won, const FoundWinner& lost) {
+  const Winner& w = won.stored.winner;
+  const Winner& l = lost.stored.winner;
+  if (won.grade != lost.grade) {
+    return fmt::format("{} before {}", to_string(won.grade), to_string(lost.grade));
+  }
+  if (w.disturbed != l.disturbed) return "undisturbed before disturbed";
+  if (won.range_distance != lost.range_distance) return "the nearer range";
+  if (won.stored.system != lost.stored.system) return "the user's before the system's";
+  if (w.evidence != l.evidence) return "executed counts before static ones";
+  if (w.date != l.date) return fmt::format("the later date, {} after {}", w.date, l.date);
+  return "equal dates; the smaller hash";
 }
 
 }  // namespace grkan

@@ -50,4 +50,7 @@ struct FoundWinner {
 std::optional<FoundWinner> choose_winner(const std::vector<StoredWinner>& winners,
                                          const WinnerQuery& query);
 
+// Why choose_winner takes `won` and not `lost`, in words: "measured before predicted".
+std::string why_better(const FoundWinner& won, const FoundWinner& lost);
+
 }  // namespace grkan

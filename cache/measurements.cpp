@@ -17,7 +17,6 @@ namespace {
 
 constexpr const char* kFolder = "measurements";
 constexpr std::chrono::seconds kInterval{1};
-constexpr std::size_t kLargestLog = std::size_t{256} << 20;
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
 
 // Writes what it can; the count tells a torn line from a whole one.

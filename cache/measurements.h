@@ -13,6 +13,8 @@
 
 namespace grkan {
 
+inline constexpr std::size_t kLargestLog = std::size_t{256} << 20;
+
 using Warn = std::function<void(const std::string& one_line)>;
 
 // Thread-safe. The file (measurements/<date>-<pid>-<random>.jsonl) is made by the first append.

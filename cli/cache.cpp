@@ -1,11 +1,14 @@
-// grkan cache list, show, verify: what lies in the cache folder.
+// grkan cache list, show, verify, merge: what lies in the cache folder, and what other folders
+// have.
 #include <fmt/format.h>
 
 #include <memory>
 
 #include "cache/inventory.h"
+#include "cache/merge.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "core/print.h"
 
 namespace grkan::cli {
 namespace {
@@ -13,6 +16,7 @@ namespace {
 struct CacheOptionsOfVerb {
   std::string folder;
   std::string name;
+  std::vector<std::string> sources;
 };
 
 Report list(const std::string& folder) {
@@ -76,10 +80,71 @@ Report verify(const std::string& folder) {
   return report;
 }
 
+Json side_json(const StoredWinner& stored) {
+  const Winner& w = stored.winner;
+  Json json = {{"path", stored.path},
+               {"schedule", w.schedule},
+               {"evidence", to_string(w.evidence)},
+               {"disturbed", w.disturbed},
+               {"date", w.date}};
+  if (w.time) {
+    json["median_ns"] = w.time->median;
+  } else {
+    set_null(json, "median_ns", "nothing was timed");
+  }
+  return json;
+}
+
+std::string side_text(const StoredWinner& stored) {
+  const Winner& w = stored.winner;
+  return fmt::format("{} ({}{}, {}, {})", w.schedule, w.disturbed ? "disturbed, " : "",
+                     to_string(w.evidence), w.time ? duration_text(w.time->median) : "not timed",
+                     w.date);
+}
+
+Report merge(const std::string& folder, const std::vector<std::string>& sources) {
+  const CacheMerge merged = merge_caches(folder, sources);
+  Report report;
+  report.document = {{"folder", folder},
+                     {"sources", sources},
+                     {"winners", merged.winners},
+                     {"binaries", merged.binaries},
+                     {"measurements", merged.measurements},
+                     {"present", merged.present},
+                     {"conflicts", Json::array()},
+                     {"defects", Json::array()}};
+  report.text = fmt::format(
+      "{}: {} winners, {} binaries, {} measurements brought from {} folders; {} winners were "
+      "there; "
+      "{} conflicts, {} defects\n",
+      folder, merged.winners, merged.binaries, merged.measurements, sources.size(), merged.present,
+      merged.conflicts.size(), merged.defects.size());
+  for (const MergeConflict& conflict : merged.conflicts) {
+    const Winner& w = conflict.won.winner;
+    report.document["conflicts"].push_back({{"task", to_string(w.task)},
+                                            {"device", w.device.name},
+                                            {"determinism", to_string(w.determinism)},
+                                            {"rows", {w.rows.low, w.rows.high}},
+                                            {"inner", {w.inner.low, w.inner.high}},
+                                            {"won", side_json(conflict.won)},
+                                            {"lost", side_json(conflict.lost)},
+                                            {"why", conflict.why}});
+    report.text +=
+        fmt::format("  {}, rows {}..{}, {}, {}: {}\n    {} wins over\n    {}\n", to_string(w.task),
+                    w.rows.low, w.rows.high, w.device.name, to_string(w.determinism), conflict.why,
+                    side_text(conflict.won), side_text(conflict.lost));
+  }
+  for (const CacheDefect& defect : merged.defects) {
+    report.document["defects"].push_back({{"path", defect.path}, {"why", defect.why}});
+    print_to(stderr, "grkan: left out: {}: {}\n", defect.path, defect.why);
+  }
+  return report;
+}
+
 }  // namespace
 
 Verb add_cache(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("cache", "List, show or verify what the cache holds");
+  CLI::App* command = app.add_subcommand("cache", "List, show, verify or merge caches");
   auto options = std::make_shared<CacheOptionsOfVerb>();
   command->add_option("--cache", options->folder, "Cache folder");
   command->require_subcommand(1);
@@ -88,10 +153,15 @@ Verb add_cache(CLI::App& app) {
   CLI::App* show_command = command->add_subcommand("show", "One entry, whole");
   show_command->add_option("name", options->name, "Its name, or the beginning of it")->required();
   command->add_subcommand("verify", "Check every entry; exit 1 when one has a defect");
+  CLI::App* merge_command =
+      command->add_subcommand("merge", "Bring what other cache folders hold into this one");
+  merge_command->add_option("source", options->sources, "Other cache folders; only read")
+      ->required();
   return {command, [=] {
             const std::string folder = cache_folder(options->folder);
             if (list_command->parsed()) return list(folder);
             if (show_command->parsed()) return show(folder, options->name);
+            if (merge_command->parsed()) return merge(folder, options->sources);
             return verify(folder);
           }};
 }

@@ -1,4 +1,4 @@
-// Lists of problems on the command line.
+// Lists of problems, shards and merging on the command line.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "cache/files.h"
 #include "tests/cli_command.h"
 #include "tests/json_doc.h"
 
@@ -39,6 +40,19 @@ class FleetTest : public ::testing::Test {
     Result result = command.run(words);
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
     return result;
+  }
+
+  // Of a task that has one.
+  static fs::path path_of_winner(const fs::path& cache, const std::string& task) {
+    const Words list = {"cache", "list", "--json", "--cache", cache};
+    const Json document = run(Command(cache.parent_path()), list).json();
+    for (const Json& entry : document["entries"]) {
+      if (entry["kind"] == "winner" && entry["task"] == task) {
+        return cache / entry["path"].get<std::string>();
+      }
+    }
+    ADD_FAILURE() << "no winner of " << task << " in " << cache;
+    return {};
   }
 
   fs::path folder_;
@@ -79,6 +93,68 @@ TEST_F(FleetTest, ShardsTogetherAreTheList) {
   EXPECT_EQ(run(Command(folder_), empty).out, "shard 4/4 has no task\n");
   const Words wrong = {"tune", "--problems", list_, "--shard", "0/4"};
   EXPECT_NE(run(Command(folder_), wrong, 2).err.find("use 1/4 to 4/4"), std::string::npos);
+}
+
+// Two shards, each in a cache of its own, merged, are what one machine would have found. Then a
+// default against a measured winner: the conflict is told.
+TEST_F(FleetTest, ShardsAreMerged) {
+  Documented documented("cache merge");
+  const auto tune_into = [&](const std::string& name, const Words& more) {
+    Words words = {"tune", "--cache", folder_ / name, "--effort", "instant"};
+    words.insert(words.end(), more.begin(), more.end());
+    run(Command(folder_), words);
+  };
+  const auto merge = [&](const Words& sources) {
+    Words words = {"cache", "merge", "--json", "--cache", folder_ / "all"};
+    for (const std::string& source : sources) words.push_back(folder_ / source);
+    const Json document = run(Command(folder_), words).json();
+    documented.hold(document);
+    return document;
+  };
+  tune_into("one", {"--problems", list_, "--shard", "1/2"});
+  tune_into("two", {"--problems", list_, "--shard", "2/2"});
+  const Json merged = merge({"one", "two"});
+  EXPECT_EQ(merged["winners"], 3);
+  EXPECT_GE(merged["binaries"], 2);
+  EXPECT_EQ(merged["conflicts"], Json::array());
+  const Json again = merge({"two", "one"});
+  EXPECT_EQ(again["winners"], 0);
+  EXPECT_EQ(again["present"], 3);
+
+  // Another schedule for the same range, as a later version's default would be.
+  const fs::path winner = path_of_winner(folder_ / "all", "forward/p5q4-A-c32-g8-f32-last");
+  std::string text = read_file(winner);
+  const std::string schedule = Json::parse(text)["schedule"];
+  const std::string other = schedule.substr(0, schedule.find('@')) + "@slice512";
+  ASSERT_NE(schedule, other);
+  for (std::size_t at = 0; (at = text.find(schedule, at)) != std::string::npos;) {
+    text.replace(at, schedule.size(), other);
+  }
+  text.replace(text.find("\"date\": \"2"), 10, "\"date\": \"9");
+  const fs::path folder = folder_ / "later" / fs::relative(winner.parent_path(), folder_ / "all");
+  fs::create_directories(folder);
+  for (fs::path at = folder; at != folder_; at = at.parent_path()) {
+    fs::permissions(at, fs::perms::owner_all);
+  }
+  std::ofstream(folder / (content_hash(text) + ".json")) << text;
+  std::ofstream(folder / "notes.txt") << "foreign";
+  const Json conflict = merge({"later"});
+  documented.finish();
+  EXPECT_EQ(conflict["defects"].size(), 1U);
+  ASSERT_EQ(conflict["conflicts"].size(), 1U);
+  EXPECT_EQ(conflict["conflicts"][0]["won"]["schedule"], other);
+  EXPECT_EQ(conflict["conflicts"][0]["lost"]["schedule"], schedule);
+  const Words said = {"cache", "merge", folder_ / "later", "--cache", folder_ / "all"};
+  const Result text_result = run(Command(folder_), said);
+  EXPECT_NE(text_result.out.find("wins over"), std::string::npos) << text_result.out;
+  EXPECT_NE(text_result.err.find("left out: "), std::string::npos) << text_result.err;
+
+  const Words missing = {"cache", "merge", folder_ / "none", "--cache", folder_ / "all"};
+  EXPECT_NE(run(Command(folder_), missing, 1).err.find("there is no such folder"),
+            std::string::npos);
+  const Words itself = {"cache", "merge", folder_ / "all", "--cache", folder_ / "all"};
+  run(Command(folder_), itself, 2);
+  run(Command(folder_), {"cache", "merge"}, 2);
 }
 
 // Too many channels for any memory: that entry fails, and it alone.
