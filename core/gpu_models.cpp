@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "core/error.h"
@@ -239,6 +240,20 @@ const GpuModel& gpu_model(std::string_view name) {
     names.push_back(known.name);
   }
   fail_argument("unknown GPU model '{}'; use one of {}", name, fmt::join(names, ", "));
+}
+
+const GpuModel* find_gpu_model(int compute_capability, int multiprocessors, double memory_bytes) {
+  const GpuModel* best = nullptr;
+  double nearest = 0.1;
+  for (const GpuModel& known : kModels) {
+    const double away = std::abs(known.memory_bytes.value / memory_bytes - 1);
+    const bool same = known.compute_capability == compute_capability &&
+                      int(known.multiprocessors.value) == multiprocessors;
+    if (!same || away > nearest) continue;
+    best = &known;
+    nearest = away;
+  }
+  return best;
 }
 
 }  // namespace grkan

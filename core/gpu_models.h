@@ -57,5 +57,8 @@ std::span<const FigureField> figure_fields();
 std::span<const GpuModel> gpu_models();
 // Throws invalid_argument naming the known models.
 const GpuModel& gpu_model(std::string_view name);
+// The model that a device is: of its compute capability and multiprocessors, with its memory within
+// 10 %; the nearest in memory. Null where there is none.
+const GpuModel* find_gpu_model(int compute_capability, int multiprocessors, double memory_bytes);
 
 }  // namespace grkan

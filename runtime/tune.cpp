@@ -12,6 +12,7 @@
 #include "cache/files.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "core/gpu_models.h"
 #include "core/sample.h"
 #include "core/version.h"
 #include "runtime/generator.h"
@@ -45,11 +46,10 @@ class Session {
         inner_(inner),
         options_(options),
         rows_(rows),
+        bench_(make_bench(context, device, task, rows, inner)),
         sample_(task, {.rows = checked_rows(task, rows, inner), .inner = inner}),
         reference_(make_reference(task, sample_.call())) {
-    if (predicts()) return;
-    bench_.emplace(context, device, task, rows, inner);
-    rows_ = bench_->rows();
+    if (bench_ != nullptr) rows_ = bench_->rows();
   }
 
   // A virtual GPU is counted on, not timed.
@@ -72,6 +72,21 @@ class Session {
   }
 
  private:
+  static std::unique_ptr<Workbench> make_bench(Context& context, Device& device, const Task& task,
+                                               std::int64_t rows, std::int64_t inner) {
+    if (!device.info().is_virtual) {
+      return std::make_unique<Workbench>(context, device, task, rows, inner);
+    }
+    // What is executed are samples of a few blocks; but one row must fit.
+    const double row = double(task.problem.channels) * double(inner) * sizeof(double);
+    const auto limit = double(available_memory()) / 64;
+    if (row > limit) {
+      fail(Status::out_of_memory, "one row of {} with inner {} is {:.3g} MB, of {:.3g} MB to spare",
+           to_string(task.problem), inner, row * 1e-6, limit * 1e-6);
+    }
+    return nullptr;
+  }
+
   // Candidates stay out of the cache: only the winner's binary is worth keeping there. Threads that
   // compile for a prediction have different schedules.
   Binary binary(const Schedule& schedule) {
@@ -227,7 +242,7 @@ class Session {
   std::int64_t inner_;
   const TuneOptions& options_;
   std::int64_t rows_;
-  std::optional<Workbench> bench_;
+  std::unique_ptr<Workbench> bench_;  // null where nothing is timed
   Sample sample_;
   Reference reference_;
   std::mutex mutex_;
@@ -308,6 +323,15 @@ void add_bound(Workbench& bench, Winner& winner) {
   }
 }
 
+const GpuModel& model_of(const DeviceInfo& device) {
+  const GpuModel* model =
+      find_gpu_model(device.target.compute_capability(), device.units, double(device.memory));
+  if (model != nullptr) return *model;
+  fail(Status::unsupported,
+       "{} is no GPU model with figures to predict from; grkan devices lists those there are",
+       device.name);
+}
+
 Json request_of(Context& context, const Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options, const std::string& compiler) {
   Json request = {{"schema", 1},
@@ -321,7 +345,7 @@ Json request_of(Context& context, const Device& device, const Task& task, std::i
                   {"compiler", compiler},
                   {"generator", kGeneratorId},
                   {"resume", context.cache().measurements(task, describe(device.info()))}};
-  if (device.info().is_virtual) request["gpu"] = which_device(device.info().name);
+  if (device.info().is_virtual) request["gpu"] = model_of(device.info()).name;
   if (options.budget_seconds > 0) request["budget_seconds"] = options.budget_seconds;
   return request;
 }
@@ -394,6 +418,8 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
 
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
   Context& context = plan.context();
+  // A plan there runs and counts; predictions are asked for.
+  if (plan.device().info().is_virtual) return;
   const auto choice_at = [&](std::int64_t r) { return plan.choose(task.direction, r, inner.high); };
   const auto is_known = [](const Choice& choice) {
     return choice.evidence == "imported" || choice.evidence == "portable" ||

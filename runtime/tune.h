@@ -55,7 +55,7 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
 
 // Before a plan prepares a range: tunes each part of its rows where no measurement on this device
 // holds, at the part's upper end (and at the upper end of inner), with the context's effort. A
-// failure is logged; the plan then takes what it has.
+// failure is logged; the plan then takes what it has. A virtual GPU's plans don't tune.
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner);
 
 }  // namespace grkan

@@ -429,13 +429,44 @@ TEST_F(CliTest, VirtualGpusAreDevicesOfEveryVerb) {
   Documented("check", true).hold(check.json());
   EXPECT_EQ(check.json()["device"], "virtual:h200");
   EXPECT_EQ(check.json()["failed"], 0);
-  const Result tune =
-      command.run({"tune", kProblem, "--device", "virtual:h200", "--budget", "1s", "--json"});
-  EXPECT_EQ(tune.exit_code, 1);
-  EXPECT_EQ(tune.json()["failure"]["status"], "unsupported");
-  EXPECT_NE(tune.err.find("virtual:h200 is a virtual GPU"), std::string::npos) << tune.err;
-  EXPECT_TRUE(entries(command, "winner").empty());
-  EXPECT_TRUE(entries(command, "measurements").empty());
+}
+
+// A narrow problem has a small space.
+TEST_F(CliTest, TunesForAGpuThatIsNotHere) {
+  if (!nvrtc()) GTEST_SKIP() << "SKIP: no NVRTC on this machine";
+  Command command(folder() / "offline");
+  const Words words = {"tune",     "forward/p1q1-A-c2-g1-f32-last",
+                       "--gpu",    "t4",
+                       "--rows",   "4096",
+                       "--effort", "instant",
+                       "--json"};
+  const auto check = [&](const Json& document) {
+    Documented("tune", true).hold(document);
+    const Json& entry = document["results"][0];
+    EXPECT_EQ(entry["device"], "virtual:t4");
+    EXPECT_EQ(entry["evidence"], "predicted");
+    EXPECT_GT(entry["time_ns"]["median"], 1000);
+    EXPECT_TRUE(entry["time_ns"]["p10"].is_null());
+    EXPECT_TRUE(entry["fraction_of_bound"].is_null());
+    EXPECT_GT(entry["prediction"]["parts_seconds"]["dram"], 0);
+    return entry;
+  };
+  const Result first = command.run(words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const Json entry = check(first.json());
+  EXPECT_EQ(entry["search"]["resumed"], 0);
+  const Result second = command.run(words);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  const Json again = check(second.json());
+  EXPECT_EQ(again["schedule"], entry["schedule"]);
+  EXPECT_EQ(again["time_ns"], entry["time_ns"]);
+  EXPECT_EQ(again["search"]["resumed"], again["search"]["looked_at"]);
+  const Result explain = command.run({"explain", "forward/p1q1-A-c2-g1-f32-last", "--device",
+                                      "virtual:t4", "--rows", "4096", "--json"});
+  EXPECT_EQ(explain.json()["results"][0]["evidence"], "predicted");
+  EXPECT_EQ(explain.json()["results"][0]["schedule"], entry["schedule"]);
+  EXPECT_EQ(command.run({"tune", kProblem, "--gpu", "h999"}).exit_code, 2);
+  EXPECT_EQ(command.run({"tune", kProblem, "--gpu", "t4", "--device", "cpu"}).exit_code, 2);
 }
 
 // Of one entry of a result: the counts hold together.

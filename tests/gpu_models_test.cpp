@@ -36,6 +36,20 @@ const std::map<std::string_view, std::pair<double, double>> kRanges = {
     {"integer_lanes", {64, 128}},
     {"shared_bytes_a_clock", {128, 128}}};
 
+TEST(GpuModels, ADeviceIsAModelByWhatItHas) {
+  for (const GpuModel& model : gpu_models()) {
+    const double memory = model.memory_bytes.value;
+    const int multiprocessors = int(model.multiprocessors.value);
+    const auto found = [&](double bytes) {
+      return find_gpu_model(model.compute_capability, multiprocessors, bytes);
+    };
+    ASSERT_NE(found(memory * 0.97), nullptr) << model.name;  // a driver keeps some for itself
+    EXPECT_EQ(found(memory * 0.97)->name, model.name);
+    EXPECT_EQ(found(memory * 0.5), nullptr) << model.name;
+    EXPECT_EQ(find_gpu_model(model.compute_capability, multiprocessors + 1, memory), nullptr);
+  }
+}
+
 TEST(GpuModels, EveryFigureHasASourceAndAPlausibleValue) {
   std::set<std::string_view> names;
   for (const GpuModel& m : gpu_models()) {

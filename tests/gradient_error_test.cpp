@@ -35,8 +35,7 @@ void check_mean_error(const Case& one, std::int64_t rows) {
     vgpu::Memory memory(std::size_t{1} << 30);
     const vgpu::Module module(ptx, memory);
     vgpu::VirtualSample device(sample, memory);
-    for (const vgpu::LaunchResult& result :
-         device.run(module, schedule, 1, {.seed = seed})) {
+    for (const vgpu::LaunchResult& result : device.run(module, schedule, 1, {.seed = seed})) {
       EXPECT_EQ(describe(result.findings), "");
     }
     device.read_back();

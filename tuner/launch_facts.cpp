@@ -184,6 +184,7 @@ void describe_second_pass(LaunchFacts& f, const GpuCall& call, const CudaLaunch&
   f.independent = 1;
   const auto bytes = double(launch.workspace_bytes);
   f.dram_bytes = bytes > call.gpu.l2_bytes.value ? bytes : 0;
+  f.sectors = bytes / kSector;
   f.round_trips = 1 + second_pass_steps(call, launch);
 }
 
@@ -380,9 +381,11 @@ std::vector<LaunchFacts> executed_facts(const GpuCall& call, const SampleShape& 
     facts.push_back(std::move(main));
     if (expected == 1) return facts;
     check_shape(launches.at(1), part.second_pass_blocks, 1, part.second_pass_threads);
-    // As many blocks, but each takes more rounds.
-    LaunchFacts second = scaled(launch_facts(launches.at(1)),
-                                second_pass_steps(call, whole) / second_pass_steps(call, part));
+    // As many blocks, each with more rounds of its loop and the same tree of sums behind it.
+    const LaunchFacts counted = launch_facts(launches.at(1));
+    LaunchFacts second =
+        scaled(counted, second_pass_steps(call, whole) / second_pass_steps(call, part));
+    second.shared_passes = counted.shared_passes;
     describe_second_pass(second, call, whole);
     facts.push_back(std::move(second));
     return facts;
@@ -402,9 +405,12 @@ std::vector<LaunchFacts> static_facts(const GpuCall& call, const json& counts) {
     for (const json& entry : launches) {
       LaunchFacts f = facts_of_code(entry, call);
       const bool second = &entry != &launches.at(0);
-      second ? describe_second_pass(f, call, launch) : describe_main(f, call, launch);
-      // Of the tensors, or of the partial sums; those of coefficients hit the first-level cache.
-      f.sectors = (second ? double(launch.workspace_bytes) : f.dram_bytes) / kSector;
+      if (second) {
+        describe_second_pass(f, call, launch);
+      } else {
+        describe_main(f, call, launch);
+        f.sectors = f.dram_bytes / kSector;  // coefficients hit the first-level cache
+      }
       const auto registers = entry.at("registers").get<int>();
       const auto shared = entry.at("shared_bytes").get<std::size_t>();
       f.resident_blocks = resident_blocks(call.gpu, f.threads, registers, shared);

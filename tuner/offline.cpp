@@ -46,15 +46,17 @@ struct Candidate {
   [[nodiscard]] bool failed() const {
     return status != CandidateStatus::ok && status != CandidateStatus::skipped;
   }
-  [[nodiscard]] const std::optional<Prediction>& best() const {
-    return executed ? executed : from_code;
+  // By executed counts where there are any; null: nothing is known.
+  [[nodiscard]] const Prediction* best() const {
+    if (executed) return &*executed;
+    return from_code ? &*from_code : nullptr;
   }
 };
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Json seconds_json(const std::optional<Prediction>& prediction) {
-  if (!prediction) return nullptr;
+Json seconds_json(const Prediction* prediction) {
+  if (prediction == nullptr) return nullptr;
   return {{"median", prediction->seconds}, {"p10", nullptr}, {"p90", nullptr}, {"samples", 0}};
 }
 
@@ -78,8 +80,9 @@ Json prediction_json(const Prediction& p) {
 
 class OfflineTuning {
  public:
-  OfflineTuning(const TuneRequest& request, const TuneCallbacks& callbacks)
+  OfflineTuning(const TuneRequest& request, const GpuModel& gpu, const TuneCallbacks& callbacks)
       : request_(request),
+        gpu_(gpu),
         calls_(callbacks),
         space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
                                request.inner)),
@@ -115,7 +118,7 @@ class OfflineTuning {
   [[nodiscard]] GpuCall call(std::size_t i) const {
     return {.task = request_.task,
             .schedule = std::get<CudaSchedule>(space_.schedules[i]),
-            .gpu = *request_.gpu,
+            .gpu = gpu_,
             .rows = request_.rows,
             .inner = request_.inner};
   }
@@ -154,7 +157,7 @@ class OfflineTuning {
     Candidate& candidate = recorded_[i];
     const CandidateStatus status = parse_candidate_status(line.at("status").get<std::string>());
     if (line.contains("counts")) {
-      candidate.from_code = predict(static_facts(call(i), line.at("counts")), *request_.gpu);
+      candidate.from_code = predict(static_facts(call(i), line.at("counts")), gpu_);
     } else if (line.contains("launches")) {
       candidate.executed = predict_executed(i, line.at("launches"));
       candidate.error_scaled = line.at("error_scaled").get<double>();
@@ -166,7 +169,7 @@ class OfflineTuning {
   }
 
   [[nodiscard]] Prediction predict_executed(std::size_t i, const Json& launches) const {
-    return predict(executed_facts(call(i), sample_shape(call(i)), launches), *request_.gpu);
+    return predict(executed_facts(call(i), sample_shape(call(i)), launches), gpu_);
   }
 
   // Builds once and predicts from the code; the prediction stays empty where code tells nothing.
@@ -174,7 +177,7 @@ class OfflineTuning {
   // recorded.
   StepResult look_at_code(std::size_t i, Json& counts) {
     const Candidate& recorded = recorded_[i];
-    if (recorded.best()) {  // executed alone: its code tells nothing
+    if (recorded.best() != nullptr) {  // executed alone: its code tells nothing
       candidates_[i].from_code = recorded.from_code;
       return {};
     }
@@ -187,7 +190,7 @@ class OfflineTuning {
     step = calls_.count(names_[i], counts);
     if (step.status != CandidateStatus::ok) return step;
     try {
-      candidates_[i].from_code = predict(static_facts(call(i), counts), *request_.gpu);
+      candidates_[i].from_code = predict(static_facts(call(i), counts), gpu_);
     } catch (const Error& error) {
       if (error.status() != Status::unsupported) throw;
       counts = nullptr;
@@ -290,7 +293,7 @@ class OfflineTuning {
     for (std::size_t i = 0; i < costs.size(); ++i) {
       if (candidates_[i].failed()) {
         costs[i].state = CandidateCost::failed;
-      } else if (candidates_[i].best()) {
+      } else if (candidates_[i].best() != nullptr) {
         costs[i] = {.state = CandidateCost::known, .cost = cost(i)};
       }
     }
@@ -319,7 +322,7 @@ class OfflineTuning {
   [[nodiscard]] std::vector<std::size_t> by_cost() const {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      if (!candidates_[i].failed() && candidates_[i].best()) order.push_back(i);
+      if (!candidates_[i].failed() && candidates_[i].best() != nullptr) order.push_back(i);
     }
     std::stable_sort(order.begin(), order.end(),
                      [this](std::size_t a, std::size_t b) { return cost(a) < cost(b); });
@@ -361,7 +364,7 @@ class OfflineTuning {
     }
     const auto key = [&](std::size_t i) {
       const Candidate& c = candidates_[i];
-      return std::make_tuple(c.status, !c.executed, c.best() ? cost(i) : 0, i);
+      return std::make_tuple(c.status, !c.executed, c.best() != nullptr ? cost(i) : 0, i);
     };
     std::sort(order.begin(), order.end(),
               [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
@@ -372,8 +375,8 @@ class OfflineTuning {
                       {"status", to_string(c.status)},
                       {"why", c.why},
                       {"seconds", seconds_json(c.best())},
-                      {"counts", c.best() ? Json(counts_name(*c.best())) : Json()},
-                      {"ratio_to_default", c.best() ? Json(cost(i)) : Json()},
+                      {"counts", c.best() != nullptr ? Json(counts_name(*c.best())) : Json()},
+                      {"ratio_to_default", c.best() != nullptr ? Json(cost(i)) : Json()},
                       {"error_scaled", c.executed ? number(c.error_scaled) : Json()},
                       {"finalist", c.finalist}});
     }
@@ -394,7 +397,7 @@ class OfflineTuning {
     return {{"schema", kTuneSchema},
             {"task", to_string(request_.task)},
             {"target", request_.target.name},
-            {"gpu", request_.gpu->name},
+            {"gpu", gpu_.name},
             {"determinism", to_string(request_.determinism)},
             {"rows", request_.rows},
             {"inner", request_.inner},
@@ -420,6 +423,7 @@ class OfflineTuning {
   }
 
   const TuneRequest& request_;
+  const GpuModel& gpu_;
   CandidateCalls calls_;
   Space space_;
   PruningBuilder builder_;
@@ -435,8 +439,9 @@ class OfflineTuning {
 
 }  // namespace
 
-std::string tune_offline(const TuneRequest& request, const TuneCallbacks& callbacks) {
-  return OfflineTuning(request, callbacks).run();
+std::string tune_offline(const TuneRequest& request, const GpuModel& gpu,
+                         const TuneCallbacks& callbacks) {
+  return OfflineTuning(request, gpu, callbacks).run();
 }
 
 }  // namespace grkan

@@ -18,8 +18,9 @@
 
 namespace grkan {
 
-// request.gpu is set. The answer of tuner/tune.h. Throws wrong_answer, compile_failed or
-// device_error when the default itself fails.
-std::string tune_offline(const TuneRequest& request, const TuneCallbacks& callbacks);
+// Predicts for `gpu`, which request.gpu names. The answer of tuner/tune.h. Throws wrong_answer,
+// compile_failed or device_error when the default itself fails.
+std::string tune_offline(const TuneRequest& request, const GpuModel& gpu,
+                         const TuneCallbacks& callbacks);
 
 }  // namespace grkan

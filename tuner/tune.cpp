@@ -236,7 +236,7 @@ std::string tune(std::string_view text, const TuneCallbacks& callbacks) {
     if (callbacks.count == nullptr || callbacks.execute == nullptr) {
       fail_argument("tune for a GPU model needs the callbacks count and execute");
     }
-    return tune_offline(request, callbacks);
+    return tune_offline(request, *request.gpu, callbacks);
   }
   if (callbacks.measure == nullptr) fail_argument("tune needs the callback measure");
   return Tuning(request, callbacks).run();
