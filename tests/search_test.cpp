@@ -252,6 +252,16 @@ TEST(Search, TiesGoToTheFirstInOrder) {
   }
 }
 
+// Between two turns of a round: what there is of it is kept.
+TEST(Search, CancelledWithinARoundKeepsItsTurns) {
+  Machine m({0.1, 0.05});
+  m.cancelled = [&] { return m.measured.size() >= 1 + 2 * 8 * 3 + 2 * 3; };
+  const SearchResult r = m.search_all();
+  EXPECT_TRUE(r.cancelled);
+  EXPECT_EQ(r.candidates[1].seconds.size(), 4U);
+  EXPECT_EQ(m.records[1].seconds.size(), 4U);
+}
+
 TEST(Search, SameSeedSameAnswer) {
   const auto run = [] {
     Machine m({10, 9, 8, 7, 8, 9, 10, 11});
@@ -331,23 +341,23 @@ TEST(Search, CancellationKeepsWhatWasMeasured) {
   EXPECT_FALSE(r.out_of_time);
   EXPECT_EQ(r.winner, 0U);
   EXPECT_FALSE(r.decided);  // no finals: times of the default are no comparison
-  // The default, then ten times with one of the others; what is under way is finished.
-  EXPECT_EQ(m.measured.size(), 21U);
+  // The default, two rounds of it and eight others, and the default of a third.
+  EXPECT_EQ(m.measured.size(), 20U);
   std::size_t samples = 0;
   std::size_t recorded = 0;
   for (std::size_t i = 1; i < 50; ++i) {
     samples += r.candidates[i].seconds.size();
     recorded += m.records[i].seconds.size();
   }
-  EXPECT_EQ(samples, 10U);
-  EXPECT_EQ(recorded, 10U);
-  EXPECT_EQ(r.candidates[0].seconds.size(), 11U);
+  EXPECT_EQ(samples, 16U);
+  EXPECT_EQ(recorded, 16U);
+  EXPECT_EQ(r.candidates[0].seconds.size(), 4U);
 }
 
 TEST(Search, CancelledInTheFinalsDecidesByWhatThereIs) {
   Machine m({10, 5, 10});
-  // Screened: 3 rounds of the one, 2 of the other; then 8 rounds, and the race takes 9.
-  m.cancelled = [&] { return m.measured.size() >= 1 + 2 * (3 + 2) + 2 * 8; };
+  // Screened: 2 rounds of both, a third of the one; then 8 rounds, and the race takes 9.
+  m.cancelled = [&] { return m.measured.size() >= 1 + 3 * 2 + 2 + 2 * 8; };
   const SearchResult r = m.search_all();
   EXPECT_TRUE(r.cancelled);
   EXPECT_TRUE(r.decided);

@@ -203,8 +203,10 @@ TEST(Tune, ARecordedLineHasWhatAReplayNeeds) {
     samples += line["seconds"].size();
     EXPECT_EQ(text.find('\n'), std::string::npos);
   }
-  // The default by itself, then samples of 8 turns of the default and another one.
-  EXPECT_EQ(1 + 16 * (samples - 1), std::size_t(m.measured));
+  // Samples are medians of 8 turns; beside one to eight of them the default took its own.
+  const std::size_t others = 8 * (samples - 1);
+  EXPECT_GE(std::size_t(m.measured), others + others / 8);
+  EXPECT_LE(std::size_t(m.measured), 1 + 2 * others);
 }
 
 TEST(Tune, ResumesFromLinesTextsOrObjects) {

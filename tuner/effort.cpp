@@ -18,7 +18,7 @@ struct Limit {
   std::size_t least;
   std::size_t most;
 };
-constexpr Limit kQuick = {16, 16, 64};
+constexpr Limit kQuick = {8, 24, 64};
 constexpr Limit kThorough = {4, 64, 400};
 
 }  // namespace
@@ -31,6 +31,10 @@ TuneEffort parse_tune_effort(std::string_view text) {
 
 SearchOptions search_options(TuneEffort effort) {
   SearchOptions options;
+  if (effort == TuneEffort::quick) {
+    options.screen_rounds = 2;
+    options.final_rounds = 24;
+  }
   options.budget_seconds = kBudgets.at(std::size_t(effort));
   return options;
 }

@@ -41,7 +41,7 @@ std::string why_pruned(const CompiledCandidate& candidate, const CompiledCandida
     return fmt::format(
         "a block of {} threads with {} registers and {} bytes of shared memory does not fit on a "
         "multiprocessor",
-        candidate.schedule.threads(), *candidate.kernel.registers,
+        candidate.schedule.threads(), candidate.kernel.registers.value_or(0),
         candidate.kernel.shared_bytes.value_or(0));
   }
   const int spills = candidate.kernel.spill_bytes.value_or(0);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "core/error.h"
@@ -19,6 +20,8 @@ constexpr std::array<std::string_view, 8> kStatuses = {
 
 // Rounds that an interval of the usual confidence needs, and one to spare.
 constexpr std::size_t kFewestFinalRounds = 9;
+// The finals take at most so many times their rounds, while noise hides whether there is a gain.
+constexpr std::size_t kMostExtensions = 3;
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -142,8 +145,6 @@ class Search {
     const double seconds = time_default();
     keep_default(seconds);
     record(0);
-    const double turns = options_.burst_seconds / (2 * seconds);
-    turns_ = std::size_t(std::clamp(turns, 1.0, double(options_.most_turns)));
   }
 
   double time_default() {
@@ -158,41 +159,52 @@ class Search {
     result_.candidates[0].reference_seconds.push_back(seconds);
   }
 
-  // One more sample: the default and the candidate in turn. False when the candidate failed.
-  bool sample(std::size_t i) {
+  // A sample of each: the default and they in turn, beginning with another one in each round. Those
+  // that fail leave. False when stopped.
+  bool round(std::vector<std::size_t>& candidates, std::size_t number, double deadline) {
     std::vector<double> reference;
-    std::vector<double> seconds;
-    for (std::size_t turn = 0; turn < turns_; ++turn) {
-      reference.push_back(time_default());
-      StepResult step = time_once(i);
-      if (step.status != CandidateStatus::ok) {
-        fail_candidate(i, std::move(step));
-        return false;
+    std::map<std::size_t, std::vector<double>> seconds;
+    std::rotate(candidates.begin(), candidates.begin() + std::ptrdiff_t(number % candidates.size()),
+                candidates.end());
+    bool complete = true;
+    for (std::size_t turn = turns(candidates.size()); turn > 0 && complete; --turn) {
+      if (stopped()) {
+        complete = false;
+        break;
       }
-      seconds.push_back(step.value);
+      reference.push_back(time_default());
+      std::erase_if(candidates, [&](std::size_t i) {
+        complete = complete && !stopped() && now() <= deadline;
+        if (!complete) return false;
+        StepResult step = time_once(i);
+        if (step.status == CandidateStatus::ok) {
+          seconds[i].push_back(step.value);
+          return false;
+        }
+        fail_candidate(i, std::move(step));
+        return true;
+      });
     }
+    std::sort(candidates.begin(), candidates.end());
+    if (reference.empty()) return false;
     keep_default(median(reference));
-    CandidateResult& result = result_.candidates[i];
-    result.seconds.push_back(median(seconds));
-    result.reference_seconds.push_back(median(reference));
-    costs_[i] = {.state = CandidateCost::known, .cost = median(ratios(result))};
-    record(i);
-    return true;
+    for (const std::size_t i : candidates) {
+      if (seconds.contains(i)) keep_sample(i, median(seconds[i]), median(reference));
+    }
+    return complete;
   }
 
-  // A sample of each, beginning with another one in each round. Those that fail leave. False when
-  // stopped.
-  bool round(std::vector<std::size_t>& candidates, std::size_t number, double deadline) {
-    std::vector<std::size_t> alive;
-    bool complete = true;
-    for (std::size_t k = 0; k < candidates.size(); ++k) {
-      const std::size_t i = candidates[(k + number) % candidates.size()];
-      if (stopped() || now() > deadline) complete = false;
-      if (!complete || sample(i)) alive.push_back(i);
-    }
-    std::sort(alive.begin(), alive.end());
-    candidates = std::move(alive);
-    return complete;
+  void keep_sample(std::size_t i, double seconds, double reference) {
+    CandidateResult& result = result_.candidates[i];
+    result.seconds.push_back(seconds);
+    result.reference_seconds.push_back(reference);
+    costs_[i] = {.state = CandidateCost::known, .cost = median(ratios(result))};
+    record(i);
+  }
+
+  [[nodiscard]] std::size_t turns(std::size_t candidates) const {
+    const double one = median(reference_times_) * double(candidates + 1);
+    return std::size_t(std::clamp(options_.round_seconds / one, 1.0, double(options_.most_turns)));
   }
 
   // Of those with more than one sample, and not by their lucky ones: a round that slowed the
@@ -323,12 +335,14 @@ class Search {
     const std::size_t expected = strategy_.expected(costs_.size());
     const double deadline = start_ + options_.budget_seconds;
     racing_ = finalists_;
-    for (std::size_t r = 0; r < options_.final_rounds && now() <= deadline; ++r) {
-      if (racing_.empty()) break;
-      tell_progress(expected + r, expected + options_.final_rounds, racing_.front());
+    const std::size_t most = options_.final_rounds * kMostExtensions;
+    for (std::size_t r = 0; r < most && !racing_.empty() && now() <= deadline; ++r) {
+      tell_progress(expected + std::min(r, options_.final_rounds - 1),
+                    expected + options_.final_rounds, racing_.front());
       if (!round(racing_, r, deadline)) return;
       drop_behind();
-      if (r + 1 >= kFewestFinalRounds && is_clear()) break;
+      thin_out(r + 1);
+      if (r + 1 >= kFewestFinalRounds && is_clear(r + 1)) break;
     }
     // A machine is judged by the default's times, if nothing else was timed.
     while (reference_times_.size() < kFewestFinalRounds && now() <= deadline && !stopped()) {
@@ -344,11 +358,30 @@ class Search {
     });
   }
 
+  // The longer the race, the fewer it is between: half of the finalists after an eighth of the
+  // rounds, a quarter after a quarter of them. After the last the best goes on alone, against the
+  // default.
+  void thin_out(std::size_t rounds) {
+    std::size_t most = options_.finalists;
+    const std::size_t first = std::max<std::size_t>(1, options_.final_rounds / 8);
+    for (std::size_t at = first; at <= rounds; at *= 2) most = std::max<std::size_t>(2, most / 2);
+    if (rounds >= options_.final_rounds) most = 1;
+    if (racing_.size() <= most) return;
+    std::sort(racing_.begin(), racing_.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(against_default(a).ratio, a) < std::pair(against_default(b).ratio, b);
+    });
+    racing_.resize(most);
+    std::sort(racing_.begin(), racing_.end());
+  }
+
   // Whether more rounds would not change the decision.
-  [[nodiscard]] bool is_clear() const {
+  [[nodiscard]] bool is_clear(std::size_t rounds) const {
     if (racing_.empty()) return true;
     const std::size_t best = fastest();
-    if (against_default(best).low > 1 - options_.hysteresis) return true;
+    const Comparison c = against_default(best);
+    if (c.low > 1 - options_.hysteresis) return true;
+    // A gain that the noise hides is worth more rounds; one that may be none is not.
+    if (rounds >= options_.final_rounds) return c.high < 1 || c.ratio > 1 - options_.hysteresis;
     return beats_default(best) && std::all_of(racing_.begin(), racing_.end(), [&](std::size_t i) {
              return i == best ||
                     against(i, best, options_.drop_confidence).high <= 1 + options_.near_tie;
@@ -420,7 +453,6 @@ class Search {
   std::vector<std::size_t> finalists_;
   std::vector<std::size_t> racing_;      // finalists not dropped yet
   std::vector<double> reference_times_;  // of this search, in order of time
-  std::size_t turns_ = 1;                // of the default and a candidate in a sample
 };
 
 }  // namespace

@@ -1,13 +1,14 @@
 // The search: finds the fastest right candidate, given build, check and measure as functions. It
 // knows nothing of what it tunes; candidates are indexes, and 0 is the default.
 //
-//   timing:    a candidate and the default in turn, a few times; the medians of both are a sample.
-//              Machines slow down and recover within milliseconds: what counts is the ratio
+//   timing:    a round is a few candidates and the default in turn, several times; the medians are
+//              a sample of each. Machines slow down and recover within milliseconds: what counts is
+//              the ratio to the default
 //   screen:    the strategy proposes a batch; each is built, checked and timed in a few rounds; a
 //              candidate clearly behind the best is dropped at once
-//   finals:    a race of the best few and the default: rounds over all that are left, interleaved;
-//              who is clearly behind the best, pairwise, leaves; more rounds for the last ones
-//              until it is clear whether they beat the default
+//   finals:    a race of the best few and the default, in rounds over all that are left; who is
+//              clearly behind the best, pairwise, leaves, and now and then the slower half; more
+//              rounds for the last ones until it is clear whether they beat the default
 //   decision:  pairwise, round by round. The winner beats the default by more than the noise, or it
 //              is the default; of those as fast as the best, the first in order
 #pragma once
@@ -72,11 +73,11 @@ struct SearchFunctions {
 struct SearchOptions {
   double budget_seconds = 10;  // what is under way is finished; the default is always timed
   std::size_t batch = 8;
-  double burst_seconds = 5e-3;  // in which a candidate and the default take turns,
-  std::size_t most_turns = 8;   // but not more often, and once at least
+  double round_seconds = 20e-3;  // in which candidates and the default take turns,
+  std::size_t most_turns = 8;    // but not more often, and once at least
   std::size_t screen_rounds = 3;
   std::size_t finalists = 8;      // beside the default
-  std::size_t final_rounds = 48;  // of the last ones, at most
+  std::size_t final_rounds = 48;  // up to three times as many while noise hides a gain
   double finals_share = 0.35;     // of the budget, kept for the finals
   double drop_factor = 1.25;      // behind the best by more after two rounds: dropped; after one,
                                   // by twice the excess; after four, by half

@@ -5,7 +5,6 @@
 #include <functional>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <random>
 #include <utility>
 
@@ -69,7 +68,9 @@ class Random : public Strategy {
 class Process {
  public:
   explicit Process(Coordinates coordinates)
-      : coordinates_(std::move(coordinates)), columns_(coordinates_.size()) {}
+      : coordinates_(std::move(coordinates)),
+        columns_(coordinates_.size()),
+        included_(coordinates_.size(), false) {}
 
   [[nodiscard]] std::size_t size() const { return coordinates_.size(); }
   [[nodiscard]] const std::vector<std::size_t>& pool() const { return pool_; }
@@ -79,13 +80,13 @@ class Process {
   }
   // What the points leave of a variance of 1.
   [[nodiscard]] double variance(std::size_t i) const {
-    return std::max(0.0, 1 - dot(*columns_[i], *columns_[i], points_.size()));
+    return std::max(0.0, 1 - dot(columns_[i], columns_[i], points_.size()));
   }
 
   void include(std::size_t i) {
-    if (columns_[i]) return;
+    if (included_[i]) return;
+    included_[i] = true;
     pool_.push_back(i);
-    columns_[i].emplace();
     for (std::size_t k = 0; k < points_.size(); ++k) extend(i, k);
   }
   // Those that differ from i in one parameter.
@@ -105,14 +106,14 @@ class Process {
   [[nodiscard]] std::vector<double> weigh(std::span<const double> values) const {
     std::vector<double> weights;
     for (std::size_t k = 0; k < points_.size(); ++k) {
-      const double known = dot(*columns_[points_[k]], weights, k);
+      const double known = dot(columns_[points_[k]], weights, k);
       weights.push_back((values[k] - known) / diagonals_[k]);
     }
     return weights;
   }
   // The expected value of one of the pool, around a mean of 0.
   [[nodiscard]] double expect(std::size_t i, const std::vector<double>& weights) const {
-    return dot(*columns_[i], weights, weights.size());
+    return dot(columns_[i], weights, weights.size());
   }
 
  private:
@@ -132,12 +133,13 @@ class Process {
   // One more number of i's column, for point k.
   void extend(std::size_t i, std::size_t k) {
     const double likeness = std::pow(kAlike, differences(i, points_[k]));
-    const double known = dot(*columns_[i], *columns_[points_[k]], k);
-    columns_[i]->push_back((likeness - known) / diagonals_[k]);
+    const double known = dot(columns_[i], columns_[points_[k]], k);
+    columns_[i].push_back((likeness - known) / diagonals_[k]);
   }
 
   Coordinates coordinates_;
-  std::vector<std::optional<std::vector<double>>> columns_;  // of L^-1 K, for the pool
+  std::vector<std::vector<double>> columns_;  // of L^-1 K, for the pool
+  std::vector<bool> included_;                // in the pool
   std::vector<std::size_t> pool_;
   std::vector<std::size_t> points_;
   std::vector<double> diagonals_;  // of L

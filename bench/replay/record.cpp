@@ -39,6 +39,9 @@ namespace grkan {
 namespace {
 
 constexpr std::int64_t kCheckedElements = 100'000;
+// A sample is the median of some turns of a candidate and the default.
+constexpr double kSampleSeconds = 5e-3;
+constexpr double kMostTurns = 8;
 constexpr std::size_t kRounds = 40;
 // From so many rounds on, a candidate goes on only within this factor of the best: its lower
 // quartile within the best upper quartile, since single samples may be far too long.
@@ -123,9 +126,8 @@ class Recorder {
   }
 
   Table time() {
-    const SearchOptions as_in_a_search;
-    const double turns = as_in_a_search.burst_seconds / (2 * bench_.time(*kernels_[0]));
-    turns_ = std::size_t(std::clamp(turns, 1.0, double(as_in_a_search.most_turns)));
+    const double turns = kSampleSeconds / (2 * bench_.time(*kernels_[0]));
+    turns_ = std::size_t(std::clamp(turns, 1.0, kMostTurns));
     for (std::size_t round = 0; round < kRounds; ++round) {
       std::vector<std::size_t> in_round = still_in(round);
       // Begins elsewhere each time, so that neighbours in time differ.

@@ -67,7 +67,7 @@ Space space_of(const Table& table) {
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
                     std::uint64_t seed, std::size_t most_measurements) {
   Recorded device(table, seed);
-  options.burst_seconds = 0;  // a recorded round is the median of one already
+  options.most_turns = 1;  // a recorded round is a median already
   const bool counted = most_measurements != std::numeric_limits<std::size_t>::max();
   if (counted) options.budget_seconds = double(most_measurements);
   const SearchFunctions functions{

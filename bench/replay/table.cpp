@@ -100,10 +100,14 @@ double TableCandidate::ratio() const {
 }
 
 std::size_t Table::best() const {
-  const auto at = std::min_element(
-      candidates.begin(), candidates.end(),
-      [](const TableCandidate& a, const TableCandidate& b) { return a.ratio() < b.ratio(); });
-  return std::size_t(at - candidates.begin());
+  std::size_t most = 0;
+  for (const TableCandidate& c : candidates) most = std::max(most, c.us.size());
+  std::size_t best = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const TableCandidate& c = candidates[i];
+    if (2 * c.us.size() >= most && c.ratio() < candidates[best].ratio()) best = i;
+  }
+  return best;
 }
 
 Table parse_table(std::string_view text) {

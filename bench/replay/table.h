@@ -53,7 +53,8 @@ struct Table {
   std::vector<TableCandidate> candidates;
 
   bool operator==(const Table&) const = default;
-  // The candidate with the lowest ratio, the first of equals.
+  // The candidate with the lowest ratio, the first of equals, of those that were timed to the end:
+  // in at least half as many rounds as any.
   [[nodiscard]] std::size_t best() const;
 };
 
