@@ -10,6 +10,7 @@
 #include "cli/report.h"
 #include "cli/schedules.h"
 #include "cli/timing.h"
+#include "runtime/launch_report.h"
 #include "runtime/plan.h"
 
 namespace grkan::cli {

@@ -2,6 +2,7 @@
 
 #include "cli/launch_counts.h"
 #include "core/reference.h"
+#include "runtime/launch_report.h"
 #include "runtime/sample_run.h"
 
 namespace grkan::cli {

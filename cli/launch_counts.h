@@ -1,4 +1,4 @@
-// What a virtual GPU counted and found (docs/virtual-gpu.md), as the fields of a result and as
+// What a virtual GPU counted and found (runtime/launch_report.h), as the fields of a result and as
 // lines for people.
 #pragma once
 
@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "cli/report.h"
-#include "runtime/kernel.h"
 
 namespace grkan::cli {
 
-// The launches of a device since the last call; null on a device that does not count.
-Json take_launches(Device& device);
-
-// What the checks found in these launches, a trap included.
-Json findings_of(const Json& launches);
 // "out_of_bounds: line 12, st.global.f32 [%rd4], %f3: thread ... (3 times)"
 std::string finding_text(const Json& finding);
 

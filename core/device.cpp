@@ -68,11 +68,6 @@ DeviceKind device_kind(std::string_view name) {
       name);
 }
 
-std::string_view which_device(std::string_view name) {
-  const std::size_t colon = name.find(':');
-  return colon == std::string_view::npos ? std::string_view() : name.substr(colon + 1);
-}
-
 int available_processors() {
   cpu_set_t set;
   CPU_ZERO(&set);

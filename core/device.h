@@ -28,8 +28,6 @@ struct DeviceInfo {
 // "virtual:MODEL".
 enum class DeviceKind : std::uint8_t { cpu, cuda, virtual_gpu };
 DeviceKind device_kind(std::string_view name);
-// What a name says beside its kind: "0" of "cuda:0", "h200" of "virtual:h200".
-std::string_view which_device(std::string_view name);
 
 // This machine's CPU, of which a call may use that many threads (0: all this process may run on).
 DeviceInfo describe_cpu(int threads = 0);

@@ -396,7 +396,7 @@ class CudaDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_cuda_device(std::string_view name, const ContextOptions& options) {
-  const std::string which(which_device(name));
+  const std::string which(name.substr(name.find(':') + 1));
   const bool of_model = device_kind(name) == DeviceKind::virtual_gpu;
   if (of_model) gpu_model(which);  // throws, naming the known models
   const std::string path = of_model ? virtual_driver_path() : driver_path(options);

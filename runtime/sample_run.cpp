@@ -8,6 +8,7 @@ namespace grkan {
 namespace {
 
 constexpr std::size_t kAlignment = 64;  // of sample buffers and of workspace
+constexpr std::int64_t kCheckedElements = 100'000;
 
 // A sample's buffers on a device, at the same alignment, with the call translated.
 class DeviceSample {
@@ -79,6 +80,11 @@ void run_sample(Device& device, const Kernel& kernel, Sample& sample, int multip
   DeviceSample copy(device, sample);
   run_call(device, kernel, copy.call(), multiprocessors);
   copy.download();
+}
+
+std::int64_t checked_rows(const Task& task, std::int64_t rows, std::int64_t inner) {
+  const std::int64_t fitting = kCheckedElements / (task.problem.channels * inner);
+  return std::min(rows, std::max<std::int64_t>(fitting, 3));
 }
 
 }  // namespace grkan

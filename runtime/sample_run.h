@@ -12,4 +12,8 @@ namespace grkan {
 // errors and out_of_memory.
 void run_sample(Device& device, const Kernel& kernel, Sample& sample, int multiprocessors = 0);
 
+// Rows of a sample that candidates are checked with, of the rows they are tuned at: enough for
+// several slices and runs, and a reference in a fraction of a second.
+std::int64_t checked_rows(const Task& task, std::int64_t rows, std::int64_t inner);
+
 }  // namespace grkan

@@ -16,6 +16,7 @@
 #include "core/sample.h"
 #include "core/version.h"
 #include "runtime/generator.h"
+#include "runtime/launch_report.h"
 #include "runtime/sample_run.h"
 #include "runtime/workbench.h"
 
@@ -24,16 +25,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Elements of the sample that candidates are checked with: enough for several slices and runs, and
-// a reference in a fraction of a second.
-constexpr std::int64_t kCheckedElements = 100'000;
 constexpr std::size_t kKeptCandidates = 8;
 constexpr int kBoundRounds = 5;
-
-std::int64_t checked_rows(const Task& task, std::int64_t rows, std::int64_t inner) {
-  const std::int64_t fitting = kCheckedElements / (task.problem.channels * inner);
-  return std::min(rows, std::max<std::int64_t>(fitting, 3));
-}
 
 // What the search's callbacks work on.
 class Session {
@@ -58,6 +51,10 @@ class Session {
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   Workbench& bench() { return *bench_; }
 
+  // The search's answer.
+  std::string search(const std::string& compiler);
+
+ private:
   TuneCallbacks callbacks() {
     return {.self = this,
             .build = &on_build,
@@ -70,8 +67,8 @@ class Session {
             .progress = options_.progress ? &on_progress : nullptr,
             .cancelled = options_.cancelled ? &on_cancelled : nullptr};
   }
+  [[nodiscard]] Json request(const std::string& compiler) const;
 
- private:
   static std::unique_ptr<Workbench> make_bench(Context& context, Device& device, const Task& task,
                                                std::int64_t rows, std::int64_t inner) {
     if (!device.info().is_virtual) {
@@ -89,12 +86,12 @@ class Session {
 
   // Candidates stay out of the cache: only the winner's binary is worth keeping there. Threads that
   // compile for a prediction have different schedules.
-  Binary binary(const Schedule& schedule) {
+  const Binary& binary(const Schedule& schedule) {
     const std::string compiled = compiled_text(schedule);
     {
       const std::lock_guard lock(mutex_);
       const auto known = binaries_.find(compiled);
-      if (known != binaries_.end()) return known->second;
+      if (known != binaries_.end()) return known->second;  // stays where it is
     }
     Binary built = context_.compiler().compile(task_, schedule, device_.target());
     const std::lock_guard lock(mutex_);
@@ -111,7 +108,7 @@ class Session {
   }
 
   std::string report(const char* text) {
-    const Binary built = binary(parse_schedule(text, device_.target()));
+    const Binary& built = binary(parse_schedule(text, device_.target()));
     Json json = Json::object();
     if (built.kernels.empty()) return json.dump();
     const CompilerReport& kernel = built.kernels.front();
@@ -144,23 +141,18 @@ class Session {
     if (const std::string why = sample_.why_damaged(); !why.empty()) {
       fail(Status::wrong_answer, "{}", why);
     }
-    if (predicts()) take_launches();
+    if (predicts()) counted();
     return compare(task_, checked.schedule(), reference_, sample_.call()).scaled();
   }
 
   // What a virtual GPU counted since the last time; what it found makes the kernel wrong.
-  Json take_launches() {
-    Json launches = Json::parse(device_.take_launch_report()).at("launches");
-    for (const Json& launch : launches) {
-      for (const Json& finding : launch.at("findings")) {
-        fail(Status::wrong_answer, "{}: {}", finding.at("check").get<std::string>(),
-             finding.at("detail").get<std::string>());
-      }
-      if (const auto trap = launch.at("trap").get<std::string>(); !trap.empty()) {
-        fail(Status::wrong_answer, "{}", trap);
-      }
+  std::string counted() {
+    const auto launches = take_launches(device_);
+    for (const auto& finding : findings_of(launches)) {
+      fail(Status::wrong_answer, "{}: {}", finding.at("check").get<std::string>(),
+           finding.at("detail").get<std::string>());
     }
-    return launches;
+    return launches.dump();
   }
 
   std::string count(const char* text) {
@@ -173,7 +165,7 @@ class Session {
     Sample sample(task_, {.rows = rows, .inner = inner_});
     device_.take_launch_report();
     run_sample(device_, kernel(text), sample, multiprocessors);
-    return take_launches().dump();
+    return counted();
   }
 
   // Runs a callback's work: an error becomes a status and a reason.
@@ -332,22 +324,27 @@ const GpuModel& model_of(const DeviceInfo& device) {
        device.name);
 }
 
-Json request_of(Context& context, const Device& device, const Task& task, std::int64_t rows,
-                std::int64_t inner, const TuneOptions& options, const std::string& compiler) {
+Json Session::request(const std::string& compiler) const {
   Json request = {{"schema", 1},
-                  {"task", to_string(task)},
-                  {"target", device.target().name},
-                  {"determinism", to_string(context.options().determinism)},
-                  {"rows", rows},
-                  {"inner", inner},
-                  {"effort", to_string(options.effort)},
-                  {"seed", options.seed},
+                  {"task", to_string(task_)},
+                  {"target", device_.target().name},
+                  {"determinism", to_string(context_.options().determinism)},
+                  {"rows", rows_},
+                  {"inner", inner_},
+                  {"effort", to_string(options_.effort)},
+                  {"seed", options_.seed},
                   {"compiler", compiler},
                   {"generator", kGeneratorId},
-                  {"resume", context.cache().measurements(task, describe(device.info()))}};
-  if (device.info().is_virtual) request["gpu"] = model_of(device.info()).name;
-  if (options.budget_seconds > 0) request["budget_seconds"] = options.budget_seconds;
+                  {"resume", context_.cache().measurements(task_, describe(device_.info()))}};
+  if (predicts()) request["gpu"] = model_of(device_.info()).name;
+  if (options_.budget_seconds > 0) request["budget_seconds"] = options_.budget_seconds;
   return request;
+}
+
+std::string Session::search(const std::string& compiler) {
+  std::string answer = context_.compiler().tune(request(compiler).dump(), callbacks());
+  context_.cache().sync_records();
+  return answer;
 }
 
 void validate_sizes(const Device& device, std::int64_t rows, std::int64_t inner) {
@@ -370,9 +367,7 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
   Session session(context, device, task, rows, inner, options);
   TuneResult result;
   result.rows = session.rows();
-  const Json request = request_of(context, device, task, result.rows, inner, options, compiler);
-  result.answer = context.compiler().tune(request.dump(), session.callbacks());
-  context.cache().sync_records();
+  result.answer = session.search(compiler);
   Winner& winner = result.winner;
   try {
     winner = winner_of(Json::parse(result.answer), task, device, context.options().determinism);
@@ -410,10 +405,7 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
   options.effort = Effort::instant;
   const std::string compiler = context.compiler().describe(device.target());
   Session session(context, device, task, rows, inner, options);
-  const Json request = request_of(context, device, task, session.rows(), inner, options, compiler);
-  const Json answer = Json::parse(context.compiler().tune(request.dump(), session.callbacks()));
-  context.cache().sync_records();
-  return answer.at("space").dump();
+  return Json::parse(session.search(compiler)).at("space").dump();
 }
 
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {

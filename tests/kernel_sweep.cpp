@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "core/device.h"
 #include "core/random_task.h"
 #include "tuner/covering.h"
+#include "tuner/parallel.h"
 
 namespace grkan {
 namespace {
@@ -175,24 +174,19 @@ SweepReport run_sweep(const std::vector<KernelCase>& cases,
   starts.push_back(cases.size());
   SweepReport report;
   std::mutex mutex;
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t problem = next++; problem + 1 < starts.size(); problem = next++) {
-      CaseRunner runner(cases[starts[problem]].task, cases[starts[problem]].sample);
-      for (std::size_t i = starts[problem]; i < starts[problem + 1]; ++i) {
-        const KernelCase& one = cases[i];
-        const CaseResult result = runner.run(one.target, one.schedule, one.seed);
-        const std::lock_guard lock(mutex);
-        keep_worst(report.worst, result.error);
-        if (result.failure.empty()) continue;
-        ++report.failed;
-        failed(one, result);
-      }
+  const auto run_problem = [&](std::size_t problem) {
+    CaseRunner runner(cases[starts[problem]].task, cases[starts[problem]].sample);
+    for (std::size_t i = starts[problem]; i < starts[problem + 1]; ++i) {
+      const KernelCase& one = cases[i];
+      const CaseResult result = runner.run(one.target, one.schedule, one.seed);
+      const std::lock_guard lock(mutex);
+      keep_worst(report.worst, result.error);
+      if (result.failure.empty()) continue;
+      ++report.failed;
+      failed(one, result);
     }
   };
-  std::vector<std::thread> threads;
-  for (int i = 0; i < available_processors(); ++i) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
+  for_each_in_threads(starts.size() - 1, std::size_t(available_processors()), run_problem);
   return report;
 }
 

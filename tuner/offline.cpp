@@ -2,15 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
-#include <cmath>
 #include <exception>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -18,22 +13,19 @@
 #include "tuner/candidate_calls.h"
 #include "tuner/cost_model.h"
 #include "tuner/launch_facts.h"
+#include "tuner/parallel.h"
 #include "tuner/pruning.h"
+#include "tuner/search.h"
 #include "tuner/space.h"
-#include "tuner/tune.h"
 
 namespace grkan {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kBatch = 8;
 constexpr std::size_t kThreads = 2;  // that compile at a time
 // Executed beside the default, by effort.
 constexpr std::array<std::size_t, 4> kFinalists = {0, 8, 16, 32};
-// The winner's gain over the default, and what counts as equally fast: as in search.h.
-constexpr double kHysteresis = 0.01;
-constexpr double kEqual = 0.005;
 
 struct Candidate {
   CandidateStatus status = CandidateStatus::skipped;
@@ -52,8 +44,6 @@ struct Candidate {
     return from_code ? &*from_code : nullptr;
   }
 };
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json seconds_json(const Prediction* prediction) {
   if (prediction == nullptr) return nullptr;
@@ -83,6 +73,7 @@ class OfflineTuning {
   OfflineTuning(const TuneRequest& request, const GpuModel& gpu, const TuneCallbacks& callbacks)
       : request_(request),
         gpu_(gpu),
+        options_(search_options(request.effort)),
         calls_(callbacks),
         space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
                                request.inner)),
@@ -129,7 +120,7 @@ class OfflineTuning {
     line["schedule"] = names_[i];
     line["status"] = to_string(candidates_[i].status);
     line["why"] = candidates_[i].why;
-    line["error_scaled"] = number(candidates_[i].error_scaled);
+    line["error_scaled"] = finite_json(candidates_[i].error_scaled);
     if (field != nullptr) line[field] = counts;
     calls_.record(line);
   }
@@ -140,13 +131,9 @@ class OfflineTuning {
   }
 
   void resume() {
-    std::map<std::string, std::size_t> index;
-    for (std::size_t i = 0; i < names_.size(); ++i) index[names_[i]] = i;
-    for (const Json& line : request_.resume) {
-      if (!line_fits(line, request_, names_[0])) continue;
+    for (const OwnLine& own : own_lines(request_, names_)) {
       try {
-        const auto found = index.find(line.at("schedule").get<std::string>());
-        if (found != index.end()) resume(line, found->second);
+        resume(own.line, own.schedule);
       } catch (const std::exception&) {
         continue;  // of another version, or damaged: counted again
       }
@@ -203,17 +190,11 @@ class OfflineTuning {
     Candidate& candidate = candidates_[i];
     if (candidate.executed) return true;
     if (recorded_[i].executed) {
-      const auto from_code = candidate.from_code;
       candidate = recorded_[i];
-      candidate.from_code = from_code;
       return true;
     }
     StepResult step = calls_.build(names_[i]);
-    if (step.status == CandidateStatus::ok) step = calls_.check(names_[i]);
-    if (step.status == CandidateStatus::ok && !(step.value <= 1)) {
-      step.status = CandidateStatus::wrong_answer;
-      step.why = fmt::format("the error is {:.4g} times its bound", step.value);
-    }
+    if (step.status == CandidateStatus::ok) step = judge(calls_.check(names_[i]));
     candidate.error_scaled = step.value;
     Json launches;
     if (step.status == CandidateStatus::ok) {
@@ -233,25 +214,8 @@ class OfflineTuning {
   void look_at_codes(const std::vector<std::size_t>& batch) {
     std::vector<StepResult> steps(batch.size());
     std::vector<Json> counts(batch.size());
-    std::atomic<std::size_t> next = 0;
-    std::exception_ptr thrown;
-    std::mutex mutex;
-    const auto work = [&] {
-      for (std::size_t k = next++; k < batch.size(); k = next++) {
-        try {
-          steps[k] = look_at_code(batch[k], counts[k]);
-        } catch (...) {
-          const std::lock_guard lock(mutex);
-          thrown = std::current_exception();
-        }
-      }
-    };
-    {
-      std::vector<std::jthread> threads;
-      for (std::size_t t = 1; t < std::min(kThreads, batch.size()); ++t) threads.emplace_back(work);
-      work();
-    }
-    if (thrown) std::rethrow_exception(thrown);
+    for_each_in_threads(batch.size(), kThreads,
+                        [&](std::size_t k) { steps[k] = look_at_code(batch[k], counts[k]); });
     for (std::size_t k = 0; k < batch.size(); ++k) {
       const std::size_t i = batch[k];
       if (steps[k].status != CandidateStatus::ok) {
@@ -268,12 +232,7 @@ class OfflineTuning {
   void prepare_default() {
     if (!candidates_[0].from_code) look_at_codes({0});
     if (!candidates_[0].failed() && executes()) execute(0);
-    if (!candidates_[0].failed()) return;
-    Status code = Status::device_error;
-    if (candidates_[0].status == CandidateStatus::compile_failed) code = Status::compile_failed;
-    if (candidates_[0].status == CandidateStatus::wrong_answer) code = Status::wrong_answer;
-    fail(code, "the default schedule can't be tuned against: {}: {}",
-         to_string(candidates_[0].status), candidates_[0].why);
+    if (candidates_[0].failed()) fail_default(candidates_[0].status, candidates_[0].why);
   }
 
   // Time over the default's, both of executed counts where there are both.
@@ -306,7 +265,7 @@ class OfflineTuning {
     const std::size_t total = strategy->expected(candidates_.size()) + finalists();
     std::size_t done = 0;
     while (!stopped()) {
-      const std::vector<std::size_t> batch = strategy->propose(costs(), kBatch);
+      const std::vector<std::size_t> batch = strategy->propose(costs(), options_.batch);
       if (batch.empty()) return;
       const double left = done == 0 ? 0 : elapsed() / double(done) * double(total - done);
       calls_.progress(done, total, left, names_[batch.front()]);
@@ -351,10 +310,10 @@ class OfflineTuning {
     });
     const double best = cost(order.front());
     for (const std::size_t i : order) {
-      if (cost(i) <= best * (1 + kEqual)) near_ties_.push_back(i);
+      if (cost(i) <= best * (1 + options_.equal)) near_ties_.push_back(i);
     }
     std::sort(near_ties_.begin(), near_ties_.end());
-    if (best <= 1 - kHysteresis) winner_ = near_ties_.front();
+    if (best <= 1 - options_.hysteresis) winner_ = near_ties_.front();
   }
 
   [[nodiscard]] Json candidates_json() const {
@@ -377,7 +336,7 @@ class OfflineTuning {
                       {"seconds", seconds_json(c.best())},
                       {"counts", c.best() != nullptr ? Json(counts_name(*c.best())) : Json()},
                       {"ratio_to_default", c.best() != nullptr ? Json(cost(i)) : Json()},
-                      {"error_scaled", c.executed ? number(c.error_scaled) : Json()},
+                      {"error_scaled", c.executed ? finite_json(c.error_scaled) : Json()},
                       {"finalist", c.finalist}});
     }
     return list;
@@ -394,36 +353,30 @@ class OfflineTuning {
       const bool looked_at = candidates_[i].status != CandidateStatus::skipped;
       if (looked_at && recorded_[i].status != CandidateStatus::skipped) ++resumed;
     }
-    return {{"schema", kTuneSchema},
-            {"task", to_string(request_.task)},
-            {"target", request_.target.name},
-            {"gpu", gpu_.name},
-            {"determinism", to_string(request_.determinism)},
-            {"rows", request_.rows},
-            {"inner", request_.inner},
-            {"effort", to_string(request_.effort)},
-            {"seed", request_.seed},
-            {"schedule", names_[winner_]},
-            {"default", {{"schedule", names_[0]}, {"seconds", seconds_json(standard.best())}}},
-            {"evidence", "predicted"},
-            {"counts", counts_name(*winner.best())},
-            {"seconds", seconds_json(winner.best())},
-            {"error_scaled", winner.executed ? number(winner.error_scaled) : Json()},
-            {"ratio_to_default", {{"median", cost(winner_)}}},
-            {"prediction", prediction_json(*winner.best())},
-            {"near_ties", ties},
-            {"candidates", list},
-            {"space", space_json(space_, candidates_)},
-            {"looked_at", list.size()},
-            {"resumed", resumed},
-            {"disturbed", false},
-            {"disturbed_why", ""},
-            {"cancelled", cancelled_},
-            {"out_of_time", out_of_time_}};
+    Json json = answer_head(request_);
+    json.update({{"schedule", names_[winner_]},
+                 {"default", {{"schedule", names_[0]}, {"seconds", seconds_json(standard.best())}}},
+                 {"evidence", "predicted"},
+                 {"counts", counts_name(*winner.best())},
+                 {"seconds", seconds_json(winner.best())},
+                 {"error_scaled", winner.executed ? finite_json(winner.error_scaled) : Json()},
+                 {"ratio_to_default", {{"median", cost(winner_)}}},
+                 {"prediction", prediction_json(*winner.best())},
+                 {"near_ties", ties},
+                 {"candidates", list},
+                 {"space", space_json(space_, candidates_)},
+                 {"looked_at", list.size()},
+                 {"resumed", resumed},
+                 {"disturbed", false},
+                 {"disturbed_why", ""},
+                 {"cancelled", cancelled_},
+                 {"out_of_time", out_of_time_}});
+    return json;
   }
 
   const TuneRequest& request_;
   const GpuModel& gpu_;
+  SearchOptions options_;  // what counts as faster, and as equally fast
   CandidateCalls calls_;
   Space space_;
   PruningBuilder builder_;

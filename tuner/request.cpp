@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "core/error.h"
 #include "tuner/tune.h"
@@ -43,6 +44,14 @@ std::vector<Json> resume_of(const Json& json) {
     lines.push_back(line.is_string() ? Json::parse(line.get<std::string>(), nullptr, false) : line);
   }
   return lines;
+}
+
+bool fits(const Json& line, const TuneRequest& request, const Json& head) {
+  if (!line.is_object() || line.contains("gpu") != request.gpu.has_value()) return false;
+  return std::all_of(head.items().begin(), head.items().end(), [&](const auto& item) {
+    const auto found = line.find(item.key());
+    return found != line.end() && *found == item.value();
+  });
 }
 
 }  // namespace
@@ -88,13 +97,34 @@ Json line_head(const TuneRequest& request, std::string_view default_schedule) {
   return head;
 }
 
-bool line_fits(const Json& line, const TuneRequest& request, std::string_view default_schedule) {
-  if (!line.is_object() || line.contains("gpu") != request.gpu.has_value()) return false;
-  const Json head = line_head(request, default_schedule);
-  return std::all_of(head.items().begin(), head.items().end(), [&](const auto& item) {
-    const auto found = line.find(item.key());
-    return found != line.end() && *found == item.value();
-  });
+std::vector<OwnLine> own_lines(const TuneRequest& request,
+                               const std::vector<std::string>& schedules) {
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < schedules.size(); ++i) places[schedules[i]] = i;
+  const Json head = line_head(request, schedules.front());
+  std::vector<OwnLine> own;
+  for (const Json& line : request.resume) {
+    if (!fits(line, request, head)) continue;
+    const auto schedule = line.find("schedule");
+    if (schedule == line.end() || !schedule->is_string()) continue;
+    const auto place = places.find(schedule->get<std::string>());
+    if (place != places.end()) own.push_back({place->second, line});
+  }
+  return own;
 }
+
+Json answer_head(const TuneRequest& request) {
+  Json head = {
+      {"schema", kTuneSchema}, {"task", to_string(request.task)}, {"target", request.target.name}};
+  if (request.gpu) head["gpu"] = request.gpu->name;
+  head["determinism"] = to_string(request.determinism);
+  head["rows"] = request.rows;
+  head["inner"] = request.inner;
+  head["effort"] = to_string(request.effort);
+  head["seed"] = request.seed;
+  return head;
+}
+
+Json finite_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 }  // namespace grkan

@@ -2,6 +2,7 @@
 // knows its own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -35,10 +36,23 @@ struct TuneRequest {
 // tuner/tune.h describes the text. Throws invalid_argument naming the field.
 TuneRequest parse_tune_request(std::string_view text);
 
-// What a recorded line begins with; and whether a line was recorded for such a request: of the same
-// code, beside the same default, for the same device and size.
+// What a recorded line begins with.
 nlohmann::ordered_json line_head(const TuneRequest& request, std::string_view default_schedule);
-bool line_fits(const nlohmann::ordered_json& line, const TuneRequest& request,
-               std::string_view default_schedule);
+
+// The lines of request.resume that were recorded for such a request (of the same code, beside the
+// same default, for the same device and size), in order, with the place that their schedule has in
+// `schedules`, the default first.
+struct OwnLine {
+  std::size_t schedule = 0;
+  const nlohmann::ordered_json& line;
+};
+std::vector<OwnLine> own_lines(const TuneRequest& request,
+                               const std::vector<std::string>& schedules);
+
+// What an answer begins with: the request's own.
+nlohmann::ordered_json answer_head(const TuneRequest& request);
+
+// Null for infinities and NaN.
+nlohmann::ordered_json finite_json(double value);
 
 }  // namespace grkan

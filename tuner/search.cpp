@@ -103,11 +103,7 @@ class Search {
     if (built_[i]) return true;
     StepResult step = functions_.build(i);
     if (step.status == CandidateStatus::ok) {
-      step = functions_.check(i);
-      if (step.status == CandidateStatus::ok && !(step.value <= 1)) {
-        step.status = CandidateStatus::wrong_answer;
-        step.why = fmt::format("the error is {:.4g} times its bound", step.value);
-      }
+      step = judge(functions_.check(i));
       result_.candidates[i].error_scaled = step.value;
     }
     if (step.status != CandidateStatus::ok) {
@@ -129,13 +125,6 @@ class Search {
       step.why = fmt::format("measured {} seconds", step.value);
     }
     return step;
-  }
-
-  [[noreturn]] static void fail_default(CandidateStatus status, const std::string& why) {
-    Status code = Status::device_error;
-    if (status == CandidateStatus::compile_failed) code = Status::compile_failed;
-    if (status == CandidateStatus::wrong_answer) code = Status::wrong_answer;
-    fail(code, "the default schedule can't be tuned against: {}: {}", to_string(status), why);
   }
 
   void prepare_default() {
@@ -461,6 +450,21 @@ std::string_view to_string(CandidateStatus status) { return kStatuses.at(std::si
 
 CandidateStatus parse_candidate_status(std::string_view text) {
   return CandidateStatus(index_of_word(kStatuses, text, "candidate status"));
+}
+
+StepResult judge(StepResult checked) {
+  if (checked.status == CandidateStatus::ok && !(checked.value <= 1)) {
+    checked.status = CandidateStatus::wrong_answer;
+    checked.why = fmt::format("the error is {:.4g} times its bound", checked.value);
+  }
+  return checked;
+}
+
+void fail_default(CandidateStatus status, const std::string& why) {
+  Status code = Status::device_error;
+  if (status == CandidateStatus::compile_failed) code = Status::compile_failed;
+  if (status == CandidateStatus::wrong_answer) code = Status::wrong_answer;
+  fail(code, "the default schedule can't be tuned against: {}: {}", to_string(status), why);
 }
 
 SearchResult search(std::size_t candidates, Strategy& strategy, const SearchFunctions& functions,

@@ -45,6 +45,12 @@ struct StepResult {
   double value = 0;  // check: largest |error| / bound, right when <= 1; measure: seconds
 };
 
+// A check's result, judged: past its bound it is a wrong answer.
+StepResult judge(StepResult checked);
+// The default failed: there is nothing to tune against. Throws wrong_answer, compile_failed or
+// device_error.
+[[noreturn]] void fail_default(CandidateStatus status, const std::string& why);
+
 // What is known of one candidate. seconds[i] and reference_seconds[i] (the default's) are of one
 // round.
 struct CandidateResult {

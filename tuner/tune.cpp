@@ -80,7 +80,7 @@ class Tuning {
     line["schedule"] = names_[i];
     line["status"] = to_string(r.status);
     line["why"] = r.why;
-    line["error_scaled"] = finite(r.error_scaled);
+    line["error_scaled"] = finite_json(r.error_scaled);
     line["seconds"] = Json::array();
     line["reference_seconds"] = Json::array();
     if (r.status == CandidateStatus::ok) {
@@ -124,23 +124,13 @@ class Tuning {
   }
 
   std::vector<CandidateResult> known() {
-    std::map<std::string, std::size_t> index;
-    for (std::size_t i = 0; i < names_.size(); ++i) index[names_[i]] = i;
     std::vector<CandidateResult> results(names_.size());
-    for (const Json& line : request_.resume) {
-      if (!line_fits(line, request_, names_[0])) continue;
-      const Json schedule = line.value("schedule", Json());
-      const auto found =
-          schedule.is_string() ? index.find(schedule.get<std::string>()) : index.end();
-      if (found != index.end()) merge(line, results[found->second]);
-    }
+    for (const OwnLine& own : own_lines(request_, names_)) merge(own.line, results[own.schedule]);
     resumed_ = std::count_if(results.begin(), results.end(), [](const CandidateResult& r) {
       return r.status != CandidateStatus::skipped;
     });
     return results;
   }
-
-  static Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
   static Json write(const std::vector<double>& seconds) {
     if (seconds.empty()) return nullptr;
@@ -151,7 +141,7 @@ class Tuning {
   static Json write(const Comparison& c) {
     return {{"median", c.ratio},
             {"low", c.low},
-            {"high", finite(c.high)},  // null: too few rounds to bound it
+            {"high", finite_json(c.high)},  // null: too few rounds to bound it
             {"rounds", c.rounds}};
   }
 
@@ -177,8 +167,8 @@ class Tuning {
                       {"status", to_string(r.status)},
                       {"why", r.why},
                       {"seconds", write(r.seconds)},
-                      {"ratio_to_default", finite(ratio(r))},
-                      {"error_scaled", finite(r.error_scaled)},
+                      {"ratio_to_default", finite_json(ratio(r))},
+                      {"error_scaled", finite_json(r.error_scaled)},
                       {"finalist", r.finalist}});
     }
     return list;
@@ -191,30 +181,25 @@ class Tuning {
     Json ties = Json::array();
     for (const std::size_t i : result.near_ties) ties.push_back(names_[i]);
     const Json list = candidates(result);
-    return {{"schema", kTuneSchema},
-            {"task", to_string(request_.task)},
-            {"target", request_.target.name},
-            {"determinism", to_string(request_.determinism)},
-            {"rows", request_.rows},
-            {"inner", request_.inner},
-            {"effort", to_string(request_.effort)},
-            {"seed", request_.seed},
-            {"schedule", names_[result.winner]},
-            // In the winner's rounds, so that the two compare.
-            {"default", {{"schedule", names_[0]}, {"seconds", write(winner.reference_seconds)}}},
-            {"evidence", measured ? "measured" : "default"},
-            {"seconds", write(winner.seconds)},
-            {"error_scaled", measured ? finite(winner.error_scaled) : Json(nullptr)},
-            {"ratio_to_default", measured ? write(result.against_default) : Json(nullptr)},
-            {"near_ties", ties},
-            {"candidates", list},
-            {"space", space_json(space_, result.candidates)},
-            {"looked_at", list.size()},
-            {"resumed", resumed_},
-            {"disturbed", result.disturbance.disturbed},
-            {"disturbed_why", result.disturbance.why},
-            {"cancelled", result.cancelled},
-            {"out_of_time", result.out_of_time}};
+    Json json = answer_head(request_);
+    json.update(
+        {{"schedule", names_[result.winner]},
+         // In the winner's rounds, so that the two compare.
+         {"default", {{"schedule", names_[0]}, {"seconds", write(winner.reference_seconds)}}},
+         {"evidence", measured ? "measured" : "default"},
+         {"seconds", write(winner.seconds)},
+         {"error_scaled", measured ? finite_json(winner.error_scaled) : Json(nullptr)},
+         {"ratio_to_default", measured ? write(result.against_default) : Json(nullptr)},
+         {"near_ties", ties},
+         {"candidates", list},
+         {"space", space_json(space_, result.candidates)},
+         {"looked_at", list.size()},
+         {"resumed", resumed_},
+         {"disturbed", result.disturbance.disturbed},
+         {"disturbed_why", result.disturbance.why},
+         {"cancelled", result.cancelled},
+         {"out_of_time", result.out_of_time}});
+    return json;
   }
 
   TuneRequest request_;

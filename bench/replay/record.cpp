@@ -13,13 +13,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <limits>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "bench/guarded.h"
 #include "bench/replay/table.h"
@@ -32,13 +30,14 @@
 #include "runtime/context.h"
 #include "runtime/sample_run.h"
 #include "runtime/workbench.h"
+#include "tuner/parallel.h"
+#include "tuner/search.h"
 #include "tuner/space.h"
 #include "tuner/statistics.h"
 
 namespace grkan {
 namespace {
 
-constexpr std::int64_t kCheckedElements = 100'000;
 // A sample is the median of some turns of a candidate and the default.
 constexpr double kSampleSeconds = 5e-3;
 constexpr double kMostTurns = 8;
@@ -157,14 +156,8 @@ class Recorder {
       parts[compiled_text(space_.schedules[i])].push_back(i);
     }
     std::vector<std::pair<std::string, std::vector<std::size_t>>> work(parts.begin(), parts.end());
-    std::atomic<std::size_t> next = 0;
-    const auto compile_some = [&] {
-      for (std::size_t k = next++; k < work.size(); k = next++) {
-        compile_part(work[k].first, work[k].second);
-      }
-    };
-    std::jthread other(compile_some);
-    compile_some();
+    for_each_in_threads(work.size(), 2,
+                        [&](std::size_t k) { compile_part(work[k].first, work[k].second); });
   }
 
   void compile_part(const std::string& part, const std::vector<std::size_t>& candidates) {
@@ -182,8 +175,7 @@ class Recorder {
   }
 
   void check_all() {
-    const std::int64_t fitting = kCheckedElements / (job_.task.problem.channels * job_.inner);
-    const std::int64_t rows = std::min(bench_.rows(), std::max<std::int64_t>(fitting, 3));
+    const std::int64_t rows = checked_rows(job_.task, bench_.rows(), job_.inner);
     Sample sample(job_.task, {.rows = rows, .inner = job_.inner});
     const Reference reference = make_reference(job_.task, sample.call());
     for (std::size_t i = 0; i < space_.schedules.size(); ++i) {
@@ -195,9 +187,8 @@ class Recorder {
       run_sample(device_, *kernels_[i], sample);
       const double scaled =
           compare(job_.task, kernels_[i]->schedule(), reference, sample.call()).scaled();
-      if (scaled <= 1) continue;
-      refuse(i, CandidateStatus::wrong_answer,
-             fmt::format("the error is {:.4g} times its bound", scaled));
+      const StepResult judged = judge({.status = CandidateStatus::ok, .why = {}, .value = scaled});
+      if (judged.status != CandidateStatus::ok) refuse(i, judged.status, judged.why);
     }
   }
 
