@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -299,13 +298,14 @@ bool is_content_hash(std::string_view text) {
          });
 }
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
+std::string utc_text(std::time_t time) {
   std::tm utc{};
-  ::gmtime_r(&now, &utc);
+  ::gmtime_r(&time, &utc);
   std::array<char, 32> text{};
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text.data();
 }
+
+std::string utc_now() { return utc_text(std::time(nullptr)); }
 
 }  // namespace grkan

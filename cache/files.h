@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -53,7 +54,8 @@ std::string unique_name();
 std::string content_hash(std::string_view bytes);
 bool is_content_hash(std::string_view text);
 
-// "2026-11-23T22:40:05Z"
+// "2026-11-23T22:40:05Z", of seconds since 1970.
+std::string utc_text(std::time_t time);
 std::string utc_now();
 
 }  // namespace grkan

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "cache/files.h"
 #include "cache/folder.h"
 #include "core/device.h"
 #include "core/error.h"
@@ -42,6 +43,20 @@ int threads_of_environment() {
   return checked_threads(threads, "GRKAN_THREADS");
 }
 
+// Seconds since 1970, as reproducible builds have it.
+std::string date_of_environment() {
+  constexpr std::int64_t kLast = 253'402'300'799;  // of the year 9999
+  const std::string text = variable("SOURCE_DATE_EPOCH");
+  if (text.empty()) return {};
+  std::int64_t seconds = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || stop != text.data() + text.size() || seconds < 0 || seconds > kLast) {
+    fail_argument("SOURCE_DATE_EPOCH '{}' is no time; use seconds since 1970, 0 to {}", text,
+                  kLast);
+  }
+  return utc_text(std::time_t(seconds));
+}
+
 }  // namespace
 
 std::string_view to_string(Effort effort) { return kEfforts.at(std::size_t(effort)); }
@@ -61,6 +76,7 @@ ContextOptions resolve(ContextOptions options) {
     const std::string text = variable("GRKAN_LOG");
     options.log_level = text.empty() ? LogLevel::warn : parse_log_level(text);
   }
+  if (options.unmeasured_date.empty()) options.unmeasured_date = date_of_environment();
   if (options.cuda_driver.empty()) options.cuda_driver = variable("GRKAN_CUDA_DRIVER");
   if (options.compiler.empty()) options.compiler = variable("GRKAN_COMPILER");
   if ((options.allocator.alloc == nullptr) != (options.allocator.free == nullptr)) {

@@ -44,6 +44,9 @@ struct ContextOptions {
   std::optional<LogLevel> log_level = {};  // none: GRKAN_LOG, else warn
   std::string cuda_driver = {};            // GRKAN_CUDA_DRIVER, else libcuda.so.1
   std::string compiler = {};               // GRKAN_COMPILER, else beside this library
+  // Of winners that were not measured, 2026-11-23T22:40:05Z; empty: that of SOURCE_DATE_EPOCH, else
+  // the time when they are stored.
+  std::string unmeasured_date = {};
   bool portable = false;  // the CPU runs the portable kernels, whatever it is (tests)
 };
 

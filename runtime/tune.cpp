@@ -380,6 +380,8 @@ TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t
   winner.tuned_rows = result.rows;
   winner.tuned_inner = inner;
   winner.compiler = compiler;
+  const std::string& date = context.options().unmeasured_date;
+  if (winner.evidence != Evidence::measured && !date.empty()) winner.date = date;
   if (winner.disturbed && options.strict) {
     fail(Status::disturbed,
          "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "

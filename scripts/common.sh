@@ -12,6 +12,7 @@ check_packages=(clang-format-22 clang-tidy-22 chromium chromium-driver)
 # PyPI wheels, pinned: golden figures depend on the compiler's version.
 nvrtc_wheel=nvidia-cuda-nvrtc==13.0.88
 nvdisasm_wheel=nvidia-cuda-nvdisasm==13.2.51
+ray_wheel=ray==2.60.0
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
@@ -37,7 +38,7 @@ install_packages() {
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# install_wheel NAME==VERSION: into build/venv.
+# install_wheel NAME==VERSION: into build/venv, with what it needs.
 install_wheel() {
   [ -x "$build/venv/bin/python" ] || python3 -m venv "$build/venv"
   "$build/venv/bin/python" -c "
@@ -46,7 +47,7 @@ name, version = sys.argv[1].split('==')
 try: sys.exit(m.version(name) != version)
 except m.PackageNotFoundError: sys.exit(1)" "$1" && return
   echo "== installing $1 into build/venv"
-  "$build/venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps "$1"
+  "$build/venv/bin/python" -m pip install -q --disable-pip-version-check "$1"
 }
 
 have_nvrtc() {

@@ -28,6 +28,7 @@ class FleetTest : public ::testing::Test {
     std::ofstream(list_) << kList;
     setenv("GRKAN_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
     unsetenv("GRKAN_LOG");
+    unsetenv("SOURCE_DATE_EPOCH");
     const Json devices = Command(folder_).run({"devices", "--json"}).json();
     if (devices["devices"][0]["architecture"].get<std::string>().empty()) {
       GTEST_SKIP() << "this processor has only portable kernels, which have nothing to tune";
@@ -93,6 +94,27 @@ TEST_F(FleetTest, ShardsTogetherAreTheList) {
   EXPECT_EQ(run(Command(folder_), empty).out, "shard 4/4 has no task\n");
   const Words wrong = {"tune", "--problems", list_, "--shard", "0/4"};
   EXPECT_NE(run(Command(folder_), wrong, 2).err.find("use 1/4 to 4/4"), std::string::npos);
+}
+
+// What was not measured is the same file wherever and whenever it is found.
+TEST_F(FleetTest, SourceDateEpochDatesWhatWasNotMeasured) {
+  const std::string task = "forward/p5q4-A-c32-g8-f32-last";
+  const auto date = [&](const std::string& cache, const Words& more) {
+    Words words = {"tune", task, "--rows", "200", "--cache", folder_ / cache};
+    words.insert(words.end(), more.begin(), more.end());
+    run(Command(folder_), words);
+    return Json::parse(read_file(path_of_winner(folder_ / cache, task)))["date"].get<std::string>();
+  };
+  setenv("SOURCE_DATE_EPOCH", "1764000000", 1);
+  EXPECT_EQ(date("one", {"--effort", "instant"}), "2025-11-24T16:00:00Z");
+  EXPECT_EQ(date("two", {"--effort", "instant"}), "2025-11-24T16:00:00Z");
+  EXPECT_EQ(path_of_winner(folder_ / "one", task).filename(),
+            path_of_winner(folder_ / "two", task).filename());
+  EXPECT_NE(date("three", {"--budget", "0.3s"}), "2025-11-24T16:00:00Z") << "it was measured";
+  setenv("SOURCE_DATE_EPOCH", "yesterday", 1);
+  const Result wrong = run(Command(folder_), {"tune", task}, 2);
+  EXPECT_NE(wrong.err.find("SOURCE_DATE_EPOCH 'yesterday' is no time"), std::string::npos);
+  unsetenv("SOURCE_DATE_EPOCH");
 }
 
 // Two shards, each in a cache of its own, merged, are what one machine would have found. Then a
