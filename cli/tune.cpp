@@ -13,6 +13,7 @@
 #include "cli/problem_list.h"
 #include "cli/report.h"
 #include "cli/shard.h"
+#include "cli/step_time.h"
 #include "core/print.h"
 
 namespace grkan::cli {
@@ -26,6 +27,7 @@ struct TuneVerbOptions {
   std::string shard;     // the part of the list, 2/4; empty: all
   std::string effort = "quick";
   std::string budget;
+  std::string weights = "1:1";
   std::uint64_t seed = 1;
   bool strict = false;
   bool explain_space = false;
@@ -130,6 +132,7 @@ Json result_json(const TuneResult& result, const Device& device, const std::stri
       {"time_ns", time_json(w.time)},
       {"default", {{"schedule", w.default_schedule}, {"time_ns", time_json(w.default_time)}}},
       {"winner_rows", {w.rows.low, w.rows.high}},
+      {"timed_again", result.timed_again},
       {"stored", result.stored},
       {"search", answer}};
   if (!w.time) entry["why"]["time_ns"] = "nothing was timed";
@@ -165,12 +168,14 @@ Json result_json(const TuneResult& result, const Device& device, const std::stri
   return entry;
 }
 
-std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
+std::string result_text(const TuneResult& result, const RowRange& asked) {
   const Winner& w = result.winner;
   const Json answer = Json::parse(result.answer);
   std::string text = fmt::format("{}, {} rows\n", to_string(w.task), result.rows);
-  if (result.rows != rows_asked) {
-    text += fmt::format("  rows reduced from {} to fit the memory for tuning\n", rows_asked);
+  if (asked.low != asked.high) {
+    text += fmt::format("  wins from {} to {} rows\n", w.rows.low, w.rows.high);
+  } else if (result.rows != asked.high) {
+    text += fmt::format("  rows reduced from {} to fit the memory for tuning\n", asked.high);
   }
   std::vector<std::vector<std::string>> rows = {{"  ", "median", "schedule"}};
   const bool kept = w.schedule == w.default_schedule;  // the default is the winner, or nothing is
@@ -186,9 +191,10 @@ std::string result_text(const TuneResult& result, std::int64_t rows_asked) {
                         p->at("counts").get<std::string>(), p->at("bound").get<std::string>(),
                         p->at("fraction_of_floor").get<double>());
   }
-  text += fmt::format("  {} candidates looked at in {:.1f} s{}{}{}\n",
-                      answer.value("looked_at", std::int64_t{0}), answer.value("wall_seconds", 0.0),
-                      w.disturbed ? ", machine disturbed" : "",
+  text += fmt::format("  {} candidates {} in {:.1f} s{}{}{}\n",
+                      answer.value("looked_at", std::int64_t{0}),
+                      result.timed_again ? "of an earlier winner timed again" : "looked at",
+                      answer.value("wall_seconds", 0.0), w.disturbed ? ", machine disturbed" : "",
                       answer.value("cancelled", false) ? ", interrupted" : "",
                       result.stored ? "; stored" : "; not stored");
   return text;
@@ -220,6 +226,13 @@ void explain_entry(Report& report, Context& context, Device& device, const Liste
   report.text += reasons_text(space.at("left_out"));
   if (space.at("refused").empty()) return;
   report.text += "  refused once they were compiled:\n" + reasons_text(space.at("refused"));
+}
+
+std::vector<TuneResult> tune_listed(Context& context, Device& device, const ListedTask& entry,
+                                    const TuneOptions& how) {
+  const auto& [task, rows, inner, count] = entry;
+  if (rows.low == rows.high) return {grkan::tune(context, device, task, rows.high, inner, how)};
+  return tune_range(context, device, task, {rows.low, rows.high}, {inner, inner}, how);
 }
 
 // A list goes on without what failed; the first one's status is the call's.
@@ -258,17 +271,24 @@ Report tune(const TuneVerbOptions& options) {
   Report report;
   report.document["results"] = Json::array();
   if (options.explain_space) report.document["spaces"] = Json::array();
+  std::vector<StepCall> calls;
+  const StepWeights weights = parse_weights(options.weights);
   const auto tune_entry = [&](const ListedTask& entry) {
     if (options.explain_space) return explain_entry(report, context, device, entry);
-    how.rows.reset();
-    // A range is tuned at its upper end and holds for all of it.
-    const auto& [task, rows, inner, count] = entry;
-    if (rows.low != rows.high) how.rows = Range{rows.low, rows.high};
-    const TuneResult result = grkan::tune(context, device, task, rows.high, inner, how);
+    const std::vector<TuneResult> results = tune_listed(context, device, entry, how);
     if (terminal) print_to(stderr, "\r\033[K");
-    report.document["results"].push_back(result_json(result, device, context.cache().folder()));
-    report.document["results"].back()["count"] = count;
-    report.text += result_text(result, rows.high);
+    for (const TuneResult& result : results) {
+      report.document["results"].push_back(result_json(result, device, context.cache().folder()));
+      report.document["results"].back()["count"] = entry.count;
+      report.text += result_text(result, entry.rows);
+    }
+    if (entry.rows.low != entry.rows.high) return;  // which size a step has is not known
+    const Winner& winner = results.front().winner;
+    if (!winner.time || !winner.default_time) return;
+    calls.push_back({.listed = entry,
+                     .evidence = std::string(to_string(winner.evidence)),
+                     .ns = winner.time->median,
+                     .default_ns = winner.default_time->median});
   };
   if (!options.problems.empty()) report.document["failed"] = Json::array();
   for (const ListedTask& entry : list) {
@@ -280,6 +300,9 @@ Report tune(const TuneVerbOptions& options) {
       add_failed(report, entry, error);
     }
   }
+  report.document["step"] = step_json(calls, weights);
+  if (calls.empty()) report.document["why"]["step"] = "no call of one size was timed or predicted";
+  if (calls.size() > 1) report.text += step_text(report.document["step"]);
   if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
     report.failed = true;
@@ -307,7 +330,12 @@ Verb add_tune(CLI::App& app) {
                       "The part of the list to tune here, k/N: 2/4 is the second of four");
   command->add_option("--effort", options->effort, "instant, quick, thorough or exhaustive")
       ->capture_default_str();
-  command->add_option("--budget", options->budget, "Most time for each direction: 60s, 2m");
+  command->add_option("--budget", options->budget,
+                      "Most time for each direction and size tuned at: 60s, 2m");
+  command
+      ->add_option("--weights", options->weights,
+                   "Calls of forward and backward in a step: 2:1 where the forward is recomputed")
+      ->capture_default_str();
   command->add_option("--seed", options->seed, "Seed of the search")
       ->check(whole_number(1, INT64_MAX))
       ->capture_default_str();

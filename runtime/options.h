@@ -37,7 +37,7 @@ struct ContextOptions {
   Effort effort = Effort::instant;
   Determinism determinism = Determinism::run_to_run;
   int threads = 0;              // 0: GRKAN_THREADS, else one a processor
-  std::size_t tune_memory = 0;  // 0: a quarter of the free memory
+  std::size_t tune_memory = 0;  // 0: a quarter of the free memory, at most 1 GiB
   ParallelFor parallel_for = {};
   Allocator allocator = {};
   LogSink log = {};                        // null: standard error

@@ -1,23 +1,16 @@
 #include "runtime/tune.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cache/files.h"
-#include "core/check.h"
 #include "core/error.h"
-#include "core/gpu_models.h"
-#include "core/sample.h"
 #include "core/version.h"
-#include "runtime/generator.h"
-#include "runtime/launch_report.h"
-#include "runtime/sample_run.h"
+#include "runtime/crossovers.h"
+#include "runtime/tuning_session.h"
 #include "runtime/workbench.h"
 
 namespace grkan {
@@ -27,220 +20,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kKeptCandidates = 8;
 constexpr int kBoundRounds = 5;
-
-// What the search's callbacks work on.
-class Session {
- public:
-  Session(Context& context, Device& device, const Task& task, std::int64_t rows, std::int64_t inner,
-          const TuneOptions& options)
-      : context_(context),
-        device_(device),
-        task_(task),
-        inner_(inner),
-        options_(options),
-        rows_(rows),
-        bench_(make_bench(context, device, task, rows, inner)),
-        sample_(task, {.rows = checked_rows(task, rows, inner), .inner = inner}),
-        reference_(make_reference(task, sample_.call())) {
-    if (bench_ != nullptr) rows_ = bench_->rows();
-  }
-
-  // A virtual GPU is counted on, not timed.
-  [[nodiscard]] bool predicts() const { return device_.info().is_virtual; }
-  // Those timed or predicted for; fewer than asked for where memory was short.
-  [[nodiscard]] std::int64_t rows() const { return rows_; }
-  Workbench& bench() { return *bench_; }
-
-  // The search's answer.
-  std::string search(const std::string& compiler);
-
- private:
-  TuneCallbacks callbacks() {
-    return {.self = this,
-            .build = &on_build,
-            .report = &on_report,
-            .check = &on_check,
-            .measure = predicts() ? nullptr : &on_measure,
-            .count = predicts() ? &on_count : nullptr,
-            .execute = predicts() ? &on_execute : nullptr,
-            .record = &on_record,
-            .progress = options_.progress ? &on_progress : nullptr,
-            .cancelled = options_.cancelled ? &on_cancelled : nullptr};
-  }
-  [[nodiscard]] Json request(const std::string& compiler) const;
-
-  static std::unique_ptr<Workbench> make_bench(Context& context, Device& device, const Task& task,
-                                               std::int64_t rows, std::int64_t inner) {
-    if (!device.info().is_virtual) {
-      return std::make_unique<Workbench>(context, device, task, rows, inner);
-    }
-    // What is executed are samples of a few blocks; but one row must fit.
-    const double row = double(task.problem.channels) * double(inner) * sizeof(double);
-    const auto limit = double(available_memory()) / 64;
-    if (row > limit) {
-      fail(Status::out_of_memory, "one row of {} with inner {} is {:.3g} MB, of {:.3g} MB to spare",
-           to_string(task.problem), inner, row * 1e-6, limit * 1e-6);
-    }
-    return nullptr;
-  }
-
-  // Candidates stay out of the cache: only the winner's binary is worth keeping there. Threads that
-  // compile for a prediction have different schedules.
-  const Binary& binary(const Schedule& schedule) {
-    const std::string compiled = compiled_text(schedule);
-    {
-      const std::lock_guard lock(mutex_);
-      const auto known = binaries_.find(compiled);
-      if (known != binaries_.end()) return known->second;  // stays where it is
-    }
-    Binary built = context_.compiler().compile(task_, schedule, device_.target());
-    const std::lock_guard lock(mutex_);
-    return binaries_.emplace(compiled, std::move(built)).first->second;
-  }
-
-  void build(const char* text) {
-    const Schedule schedule = parse_schedule(text, device_.target());
-    if (predicts()) {
-      binary(schedule);  // most are only counted
-    } else {
-      kernels_[text] = load(schedule);
-    }
-  }
-
-  std::string report(const char* text) {
-    const Binary& built = binary(parse_schedule(text, device_.target()));
-    Json json = Json::object();
-    if (built.kernels.empty()) return json.dump();
-    const CompilerReport& kernel = built.kernels.front();
-    if (kernel.registers) json["registers"] = *kernel.registers;
-    if (kernel.spill_bytes) json["spill_bytes"] = *kernel.spill_bytes;
-    if (kernel.shared_bytes) json["shared_bytes"] = *kernel.shared_bytes;
-    return json.dump();
-  }
-
-  std::shared_ptr<const Kernel> load(const Schedule& schedule) {
-    auto kernel = device_.load(task_, schedule, [&](const Schedule& s) { return binary(s); });
-    const std::size_t needed = kernel->workspace_size(rows_, inner_);
-    const std::size_t bound = device_.workspace_bound(task_).bytes(inner_);
-    if (needed > bound) {
-      fail(Status::unsupported, "needs {} bytes of workspace; a plan has {}", needed, bound);
-    }
-    return kernel;
-  }
-
-  const Kernel& kernel(const char* text) {
-    auto& kernel = kernels_[text];
-    if (kernel == nullptr) kernel = load(parse_schedule(text, device_.target()));
-    return *kernel;
-  }
-
-  double check(const char* text) {
-    const Kernel& checked = kernel(text);
-    sample_.reset();
-    run_sample(device_, checked, sample_);
-    if (const std::string why = sample_.why_damaged(); !why.empty()) {
-      fail(Status::wrong_answer, "{}", why);
-    }
-    if (predicts()) counted();
-    return compare(task_, checked.schedule(), reference_, sample_.call()).scaled();
-  }
-
-  // What a virtual GPU counted since the last time; what it found makes the kernel wrong.
-  std::string counted() {
-    const auto launches = take_launches(device_);
-    for (const auto& finding : findings_of(launches)) {
-      fail(Status::wrong_answer, "{}: {}", finding.at("check").get<std::string>(),
-           finding.at("detail").get<std::string>());
-    }
-    return launches.dump();
-  }
-
-  std::string count(const char* text) {
-    const Schedule schedule = parse_schedule(text, device_.target());
-    return context_.compiler().count(binary(schedule), schedule, rows_, inner_,
-                                     device_.info().units);
-  }
-
-  std::string execute(const char* text, std::int64_t rows, int multiprocessors) {
-    Sample sample(task_, {.rows = rows, .inner = inner_});
-    device_.take_launch_report();
-    run_sample(device_, kernel(text), sample, multiprocessors);
-    return counted();
-  }
-
-  // Runs a callback's work: an error becomes a status and a reason.
-  template <class Work>
-  static std::int32_t guarded(void* self, char* why, std::size_t why_size, const Work& work) {
-    try {
-      work(*static_cast<Session*>(self));
-      return 0;
-    } catch (const Error& error) {
-      std::snprintf(why, why_size, "%s", error.what());
-      return std::int32_t(error.status());
-    } catch (const std::bad_alloc&) {
-      std::snprintf(why, why_size, "out of memory");
-      return std::int32_t(Status::out_of_memory);
-    } catch (const std::exception& error) {
-      std::snprintf(why, why_size, "%s", error.what());
-      return std::int32_t(Status::internal);
-    }
-  }
-  static std::int32_t on_build(void* self, const char* schedule, char* why, std::size_t size) {
-    return guarded(self, why, size, [&](Session& s) { s.build(schedule); });
-  }
-  static std::int32_t on_report(void* self, const char* schedule, const char** json, char* why,
-                                std::size_t size) {
-    return guarded(self, why, size, [&](Session& s) { *json = keep(s.report(schedule)); });
-  }
-  static std::int32_t on_check(void* self, const char* schedule, double* scaled, char* why,
-                               std::size_t size) {
-    return guarded(self, why, size, [&](Session& s) { *scaled = s.check(schedule); });
-  }
-  static std::int32_t on_measure(void* self, const char* schedule, double* seconds, char* why,
-                                 std::size_t size) {
-    return guarded(self, why, size,
-                   [&](Session& s) { *seconds = s.bench_->time(s.kernel(schedule)); });
-  }
-  static std::int32_t on_count(void* self, const char* schedule, const char** json, char* why,
-                               std::size_t size) {
-    return guarded(self, why, size, [&](Session& s) { *json = keep(s.count(schedule)); });
-  }
-  static std::int32_t on_execute(void* self, const char* schedule, std::int64_t rows,
-                                 std::int32_t multiprocessors, const char** json, char* why,
-                                 std::size_t size) {
-    return guarded(self, why, size,
-                   [&](Session& s) { *json = keep(s.execute(schedule, rows, multiprocessors)); });
-  }
-  static const char* keep(std::string text) {
-    thread_local std::string kept;
-    kept = std::move(text);
-    return kept.c_str();
-  }
-  static void on_record(void* self, const char* line) {
-    auto* s = static_cast<Session*>(self);
-    s->context_.cache().record(line, describe(s->device_.info()));
-  }
-  static void on_progress(void* self, std::int64_t done, std::int64_t total, double seconds_left,
-                          const char* schedule) {
-    static_cast<Session*>(self)->options_.progress({done, total, seconds_left, schedule});
-  }
-  static std::int32_t on_cancelled(void* self) {
-    return static_cast<Session*>(self)->options_.cancelled() ? 1 : 0;
-  }
-
-  Context& context_;
-  Device& device_;
-  Task task_;
-  std::int64_t inner_;
-  const TuneOptions& options_;
-  std::int64_t rows_;
-  std::unique_ptr<Workbench> bench_;  // null where nothing is timed
-  Sample sample_;
-  Reference reference_;
-  std::mutex mutex_;
-  std::map<std::string, Binary> binaries_;  // by compiled part
-  std::map<std::string, std::shared_ptr<const Kernel>, std::less<>> kernels_;
-};
 
 std::optional<TimeNs> time_of(const Json& seconds) {
   if (!seconds.is_object() || !seconds.contains("median") || seconds["median"].is_null()) return {};
@@ -315,38 +94,6 @@ void add_bound(Workbench& bench, Winner& winner) {
   }
 }
 
-const GpuModel& model_of(const DeviceInfo& device) {
-  const GpuModel* model =
-      find_gpu_model(device.target.compute_capability(), device.units, double(device.memory));
-  if (model != nullptr) return *model;
-  fail(Status::unsupported,
-       "{} is no GPU model with figures to predict from; grkan devices lists those there are",
-       device.name);
-}
-
-Json Session::request(const std::string& compiler) const {
-  Json request = {{"schema", 1},
-                  {"task", to_string(task_)},
-                  {"target", device_.target().name},
-                  {"determinism", to_string(context_.options().determinism)},
-                  {"rows", rows_},
-                  {"inner", inner_},
-                  {"effort", to_string(options_.effort)},
-                  {"seed", options_.seed},
-                  {"compiler", compiler},
-                  {"generator", kGeneratorId},
-                  {"resume", context_.cache().measurements(task_, describe(device_.info()))}};
-  if (predicts()) request["gpu"] = model_of(device_.info()).name;
-  if (options_.budget_seconds > 0) request["budget_seconds"] = options_.budget_seconds;
-  return request;
-}
-
-std::string Session::search(const std::string& compiler) {
-  std::string answer = context_.compiler().tune(request(compiler).dump(), callbacks());
-  context_.cache().sync_records();
-  return answer;
-}
-
 void validate_sizes(const Device& device, std::int64_t rows, std::int64_t inner) {
   if (device.target().name.empty()) {
     fail(Status::unsupported,
@@ -358,46 +105,170 @@ void validate_sizes(const Device& device, std::int64_t rows, std::int64_t inner)
   }
 }
 
+// The schedules that an earlier tuning found the best few, the best first.
+std::vector<std::string> best_few(const Winner& winner) {
+  std::vector<std::string> schedules = {winner.schedule};
+  for (const WinnerCandidate& candidate : winner.candidates) {
+    if (candidate.status == "ok") schedules.push_back(candidate.schedule);
+  }
+  return schedules;
+}
+
+// Whether what was measured is of the driver, compiler and generator that are here now.
+bool is_current(Context& context, Device& device, const Winner& winner) {
+  const Schedule schedule = parse_schedule(winner.schedule, device.target());
+  return winner.driver == device.info().driver &&
+         winner.binary == context.binary_hash(winner.task, schedule, device.target());
+}
+
+// A task's tuning on a device, at one size or several.
+class Tuning {
+ public:
+  Tuning(Context& context, Device& device, const Task& task, const TuneOptions& options)
+      : context_(context),
+        device_(device),
+        task_(task),
+        options_(options),
+        compiler_(context.compiler().describe(device.target())),
+        binaries_(context, device, task) {}
+
+  // Searches; stores nothing, and the winner's ranges are this size.
+  TuneResult find(std::int64_t rows, std::int64_t inner);
+  // Time of schedule b over that of a; NaN where they could not be compared.
+  double compare(std::int64_t rows, std::int64_t inner, const std::string& a, const std::string& b);
+  // Compiles the winner into the cache and stores it.
+  void store(TuneResult& result);
+
+ private:
+  std::vector<std::string> schedules_to_time_again(std::int64_t rows, std::int64_t inner);
+
+  Context& context_;
+  Device& device_;
+  Task task_;
+  const TuneOptions& options_;
+  std::string compiler_;
+  CandidateBinaries binaries_;
+};
+
+// The best few of a winner of this size that was predicted, or measured with what is no longer
+// here. Empty: the whole search is needed.
+std::vector<std::string> Tuning::schedules_to_time_again(std::int64_t rows, std::int64_t inner) {
+  if (options_.effort != Effort::quick || device_.info().is_virtual) return {};
+  const auto found = context_.cache().find_winner({.task = task_,
+                                                   .device = describe(device_.info()),
+                                                   .determinism = context_.options().determinism,
+                                                   .rows = rows,
+                                                   .inner = inner});
+  if (!found) return {};
+  const Winner& winner = found->stored.winner;
+  if (winner.tuned_rows != rows || winner.tuned_inner != inner) return {};
+  if (found->grade > Grade::predicted) return {};
+  if (winner.evidence == Evidence::measured && is_current(context_, device_, winner)) return {};
+  context_.log(LogLevel::info, "{}: the best few of {} ({}) are timed here", to_string(task_),
+               winner.date, to_string(winner.evidence));
+  return best_few(winner);
+}
+
+TuneResult Tuning::find(std::int64_t rows, std::int64_t inner) {
+  TuningSession session(context_, device_, task_, binaries_, rows, inner, options_);
+  TuneResult result;
+  result.rows = session.rows();
+  const std::vector<std::string> again = schedules_to_time_again(rows, inner);
+  result.timed_again = !again.empty();
+  result.answer = session.search(again);
+  Winner& winner = result.winner;
+  try {
+    winner = winner_of(Json::parse(result.answer), task_, device_, context_.options().determinism);
+  } catch (const nlohmann::json::exception& error) {
+    fail(Status::internal, "the search's answer can't be read: {}", error.what());
+  }
+  winner.rows = {rows, rows};
+  winner.inner = {inner, inner};
+  winner.tuned_rows = result.rows;
+  winner.tuned_inner = inner;
+  winner.compiler = compiler_;
+  const std::string& date = context_.options().unmeasured_date;
+  if (winner.evidence != Evidence::measured && !date.empty()) winner.date = date;
+  if (winner.disturbed && options_.strict) {
+    fail(Status::disturbed,
+         "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "
+         "machine",
+         to_string(task_));
+  }
+  if (winner.disturbed) {
+    context_.log(LogLevel::warn, "the machine was busy while {} was tuned; stored as disturbed",
+                 to_string(task_));
+  }
+  if (winner.evidence == Evidence::measured) add_bound(session.bench(), winner);
+  return result;
+}
+
+double Tuning::compare(std::int64_t rows, std::int64_t inner, const std::string& a,
+                       const std::string& b) {
+  TuningSession session(context_, device_, task_, binaries_, rows, inner, options_);
+  const Json answer = Json::parse(session.search({a, b}));
+  const auto ratio = [&](const std::string& schedule) {
+    for (const Json& candidate : answer.at("candidates")) {
+      if (candidate.at("schedule") != schedule) continue;
+      const Json& value = candidate.at("ratio_to_default");
+      if (value.is_number()) return value.get<double>();
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  };
+  return ratio(b) / ratio(a);
+}
+
+void Tuning::store(TuneResult& result) {
+  Winner& winner = result.winner;
+  const Schedule schedule = parse_schedule(winner.schedule, device_.target());
+  context_.binary(task_, schedule, device_.target());
+  winner.binary = context_.binary_hash(task_, schedule, device_.target());
+  result.stored = context_.cache().store_winner(winner);
+}
+
 }  // namespace
 
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options) {
   validate_sizes(device, rows, inner);
-  const std::string compiler = context.compiler().describe(device.target());
-  Session session(context, device, task, rows, inner, options);
-  TuneResult result;
-  result.rows = session.rows();
-  result.answer = session.search(compiler);
-  Winner& winner = result.winner;
-  try {
-    winner = winner_of(Json::parse(result.answer), task, device, context.options().determinism);
-  } catch (const nlohmann::json::exception& error) {
-    fail(Status::internal, "the search's answer can't be read: {}", error.what());
-  }
-  winner.rows = options.rows.value_or(around(rows));
-  winner.inner = options.inner.value_or(
-      task.problem.layout == Layout::channels_last ? Range{1, 1} : around(inner));
-  winner.tuned_rows = result.rows;
-  winner.tuned_inner = inner;
-  winner.compiler = compiler;
-  const std::string& date = context.options().unmeasured_date;
-  if (winner.evidence != Evidence::measured && !date.empty()) winner.date = date;
-  if (winner.disturbed && options.strict) {
-    fail(Status::disturbed,
-         "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "
-         "machine",
-         to_string(task));
-  }
-  if (winner.disturbed) {
-    context.log(LogLevel::warn, "the machine was busy while {} was tuned; stored as disturbed",
-                to_string(task));
-  }
-  if (winner.evidence == Evidence::measured) add_bound(session.bench(), winner);
-  const Schedule schedule = parse_schedule(winner.schedule, device.target());
-  context.binary(task, schedule, device.target());
-  winner.binary = context.binary_hash(task, schedule, device.target());
-  result.stored = context.cache().store_winner(winner);
+  Tuning tuning(context, device, task, options);
+  TuneResult result = tuning.find(rows, inner);
+  result.winner.rows = around(rows);
+  result.winner.inner = task.problem.layout == Layout::channels_last ? Range{1, 1} : around(inner);
+  tuning.store(result);
   return result;
+}
+
+std::vector<TuneResult> tune_range(Context& context, Device& device, const Task& task, Range rows,
+                                   Range inner, const TuneOptions& options) {
+  validate_sizes(device, rows.low, inner.low);
+  validate_sizes(device, rows.high, inner.high);
+  Tuning tuning(context, device, task, options);
+  std::map<std::int64_t, TuneResult> tuned;
+  const CrossoverFunctions functions{
+      .tune =
+          [&](std::int64_t size) {
+            return tuned.emplace(size, tuning.find(size, inner.high)).first->second.winner.schedule;
+          },
+      .compare = [&](std::int64_t size, const std::string& a,
+                     const std::string& b) { return tuning.compare(size, inner.high, a, b); },
+      .stopped = [&] { return options.cancelled && options.cancelled(); }};
+  std::vector<Stretch> stretches;
+  if (options.effort == Effort::instant) {
+    functions.tune(rows.high);
+    stretches = {{.rows = rows, .tuned = rows.high}};
+  } else {
+    stretches = find_stretches(rows, functions);
+  }
+  std::vector<TuneResult> results;
+  for (const Stretch& stretch : stretches) {
+    TuneResult& result = tuned.at(stretch.tuned);
+    result.winner.rows = stretch.rows;
+    result.winner.inner = inner;
+    tuning.store(result);
+    results.push_back(std::move(result));
+  }
+  return results;
 }
 
 std::string explain_space(Context& context, Device& device, const Task& task, std::int64_t rows,
@@ -405,9 +276,9 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
   validate_sizes(device, rows, inner);
   TuneOptions options;
   options.effort = Effort::instant;
-  const std::string compiler = context.compiler().describe(device.target());
-  Session session(context, device, task, rows, inner, options);
-  return Json::parse(session.search(compiler)).at("space").dump();
+  CandidateBinaries binaries(context, device, task);
+  TuningSession session(context, device, task, binaries, rows, inner, options);
+  return Json::parse(session.search()).at("space").dump();
 }
 
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
@@ -415,9 +286,10 @@ void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
   // A plan there runs and counts; predictions are asked for.
   if (plan.device().info().is_virtual) return;
   const auto choice_at = [&](std::int64_t r) { return plan.choose(task.direction, r, inner.high); };
-  const auto is_known = [](const Choice& choice) {
-    return choice.evidence == "imported" || choice.evidence == "portable" ||
-           (choice.winner && choice.winner->grade == Grade::measured);
+  const auto is_known = [&](const Choice& choice) {
+    if (choice.evidence == "imported" || choice.evidence == "portable") return true;
+    return choice.winner && choice.winner->grade == Grade::measured &&
+           is_current(context, plan.device(), choice.winner->stored.winner);
   };
   for (std::int64_t r = rows.low; r <= rows.high;) {
     Choice choice = choice_at(r);
@@ -431,10 +303,8 @@ void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
     }
     TuneOptions options;
     options.effort = context.options().effort;
-    options.rows = part;
-    options.inner = inner;
     try {
-      tune(context, plan.device(), task, part.high, inner.high, options);
+      tune_range(context, plan.device(), task, part, inner, options);
       plan.refresh();
     } catch (const Error& error) {
       context.log(LogLevel::warn, "{} is not tuned: {}", to_string(task), error.what());

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/winner.h"
 #include "runtime/context.h"
@@ -24,26 +24,36 @@ struct TuneOptions {
   Effort effort = Effort::quick;
   double budget_seconds = 0;  // 0: what the effort takes
   std::uint64_t seed = 1;
-  bool strict = false;         // throws disturbed rather than store what a busy machine gave
-  std::optional<Range> rows;   // sizes that the winner will answer for; none: half to twice
-  std::optional<Range> inner;  // the rows and inner tuned at
+  bool strict = false;  // throws disturbed rather than store what a busy machine gave
   std::function<void(const TuneProgress&)> progress;
   std::function<bool()> cancelled;
 };
 
 struct TuneResult {
   Winner winner;
-  bool stored = false;    // false: the cache could not take it
-  std::int64_t rows = 0;  // timed; less than asked for where memory was short
-  std::string answer;     // the search's whole answer (tuner/tune.h), JSON
+  bool stored = false;       // false: the cache could not take it
+  bool timed_again = false;  // only the best few of an earlier tuning, or of a prediction
+  std::int64_t rows = 0;     // timed; less than asked for where memory was short
+  std::string answer;        // the search's whole answer (tuner/tune.h), JSON
 };
 
-// On a virtual GPU nothing is timed: the winner is predicted for the GPU that it stands for, from
-// counts (tuner/offline.h).
+// Tunes at one size; the winner holds for half to twice of it. On a virtual GPU nothing is timed:
+// the winner is predicted for the GPU that it stands for, from counts (tuner/offline.h).
+//
+// With effort quick, where there is a winner of this size that was predicted, or measured with
+// another driver, compiler or generator, its best few alone are timed again.
+//
 // rows and inner are positive. Throws unsupported for a device of portable kernels, no_compiler, or
 // what the default schedule failed with.
 TuneResult tune(Context& context, Device& device, const Task& task, std::int64_t rows,
                 std::int64_t inner, const TuneOptions& options);
+
+// Tunes for every number of rows in a range: at several sizes, the winners hold for the stretches
+// between the crossovers (crossovers.h), which are their rows. At the upper end of inner; effort
+// instant at the upper end of rows, for the whole range. The budget is that of one size. A tuning
+// that is cancelled covers the range as far as it came.
+std::vector<TuneResult> tune_range(Context& context, Device& device, const Task& task, Range rows,
+                                   Range inner, const TuneOptions& options);
 
 // The space that tune() would search, and why the rest of the combinations is not in it:
 // {tried, candidates, left_out {reason: count}, refused {reason: count}}, JSON. `refused` are
@@ -54,8 +64,8 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
                           std::int64_t inner);
 
 // Before a plan prepares a range: tunes each part of its rows where no measurement on this device
-// holds, at the part's upper end (and at the upper end of inner), with the context's effort. A
-// failure is logged; the plan then takes what it has. A virtual GPU's plans don't tune.
+// of this driver, compiler and generator holds (at the upper end of inner), with the context's
+// effort. A failure is logged; the plan then takes what it has. A virtual GPU's plans don't tune.
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner);
 
 }  // namespace grkan

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kCacheMultiple = 3;
 constexpr std::int64_t kAssumedCache = std::int64_t{32} << 20;  // where the device does not tell
+constexpr std::size_t kDefaultLimit = std::size_t{1} << 30;
 constexpr std::int64_t kMostSets = 1024;
 constexpr double kShortestTiming = 100e-6;
 constexpr int kMostRepeats = 10000;
@@ -36,7 +37,7 @@ Workbench::Workbench(Context& context, Device& device, const Task& task, std::in
       row_elements_ * std::int64_t(size_of(p.x_type) + (task_.backward() ? size_of(p.y_type) : 0) +
                                    (writes ? size_of(out) : 0));
   std::size_t limit = context.options().tune_memory;
-  if (limit == 0) limit = device.free_memory() / 4;
+  if (limit == 0) limit = std::min(device.free_memory() / 4, kDefaultLimit);
   for (;;) {
     rows_ = std::min(rows_, std::max<std::int64_t>(1, std::int64_t(limit) / row_bytes_));
     try {

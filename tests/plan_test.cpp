@@ -98,7 +98,6 @@ TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
   plan.prepare({1, 500}, {1, 1});
   TuneOptions quick;
   quick.budget_seconds = 2;  // enough to compare something on a busy machine
-  quick.rows = Range{100, 500};
   const TuneResult result =
       tune(context, plan.device(), plan.task(Direction::backward), 300, 1, quick);
   EXPECT_TRUE(result.stored);
@@ -119,6 +118,72 @@ TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
           .empty());
   EXPECT_TRUE(context.cached_binary(plan.task(Direction::backward), choice.schedule,
                                     plan.device().target()));
+}
+
+// The best few of what another driver or compiler, or a prediction, found are timed; the rest of
+// the space is not.
+TEST_F(PlanTest, TheBestFewOfAnEarlierWinnerAreTimedAgain) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.tune_memory = std::size_t{64} << 20;
+  const Task task = forward_task(problem);
+  TuneOptions quick;
+  quick.budget_seconds = 1;
+  const auto looked_at = [](const TuneResult& result) {
+    return nlohmann::json::parse(result.answer).at("looked_at").get<int>();
+  };
+  for (const Evidence evidence : {Evidence::measured, Evidence::predicted_static}) {
+    std::filesystem::remove_all(folder);
+    Context context(options);
+    Device& cpu = context.device("cpu");
+    Winner old = winner(context, task, 200, 400, 64);
+    old.tuned_rows = 300;
+    old.evidence = evidence;
+    old.binary = "0123456789abcdef0123456789abcdef";  // of another compiler
+    old.date = "2020-01-01T00:00:00Z";
+    Winner other = winner(context, task, 200, 400, 128);
+    old.candidates = {{.schedule = other.schedule, .status = "ok", .time = {}, .error_scaled = {}},
+                      {.schedule = winner(context, task, 200, 400, 32).schedule,
+                       .status = "wrong_answer",
+                       .time = {},
+                       .error_scaled = {}}};
+    ASSERT_TRUE(context.cache().store_winner(old));
+    const TuneResult again = tune(context, cpu, task, 300, 1, quick);
+    EXPECT_TRUE(again.timed_again);
+    EXPECT_LE(looked_at(again), 3) << "the default and two";
+    EXPECT_EQ(again.winner.evidence, Evidence::measured);
+    // Another size is not that winner's; and what was measured here now is no longer old.
+    EXPECT_FALSE(tune(context, cpu, task, 310, 1, quick).timed_again);
+    EXPECT_FALSE(tune(context, cpu, task, 300, 1, quick).timed_again);
+  }
+}
+
+TEST_F(PlanTest, ARangeIsTunedWhole) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.tune_memory = std::size_t{64} << 20;
+  Context context(options);
+  TuneOptions quick;
+  quick.budget_seconds = 0.3;
+  const Task task = forward_task(problem);
+  const std::vector<TuneResult> results =
+      tune_range(context, context.device("cpu"), task, {10, 3000}, {1, 1}, quick);
+  ASSERT_FALSE(results.empty());
+  EXPECT_EQ(results.front().winner.rows.low, 10);
+  EXPECT_EQ(results.back().winner.rows.high, 3000);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const Winner& w = results[i].winner;
+    EXPECT_TRUE(results[i].stored);
+    EXPECT_TRUE(w.rows.holds(w.tuned_rows)) << i;
+    if (i > 0) {
+      EXPECT_EQ(w.rows.low, results[i - 1].winner.rows.high + 1);
+    }
+  }
+  TuneOptions instant;
+  instant.effort = Effort::instant;
+  const std::vector<TuneResult> untimed =
+      tune_range(context, context.device("cpu"), task, {10, 3000}, {1, 1}, instant);
+  ASSERT_EQ(untimed.size(), 1U);
+  EXPECT_EQ(untimed[0].winner.rows, (Range{10, 3000}));
+  EXPECT_EQ(untimed[0].winner.tuned_rows, 3000);
 }
 
 TEST_F(PlanTest, ATuningStoppedBeforeItTimedAnythingClaimsNothing) {

@@ -233,6 +233,31 @@ TEST(Tune, ResumesFromLinesTextsOrObjects) {
   EXPECT_EQ(answer["schedule"], Machine().tune(request("exhaustive"))["schedule"]);
 }
 
+TEST(Tune, ListedSchedulesAreAllThatIsLookedAt) {
+  Machine whole;
+  const Json space = whole.tune(request("exhaustive"));
+  const Json& candidates = space["candidates"];
+  const std::string slow = candidates[candidates.size() - 1]["schedule"];
+  const std::string fast = space["schedule"];
+  Json listed = request();
+  listed["schedules"] = {slow, fast, slow, space["default"]["schedule"]};
+  Machine m;
+  const Json answer = m.tune(listed);
+  EXPECT_EQ(answer["looked_at"], 3);
+  EXPECT_EQ(answer["space"]["candidates"], 3);
+  EXPECT_EQ(answer["schedule"], fast);
+  EXPECT_EQ((std::set<std::string>(m.built.begin(), m.built.end())),
+            (std::set<std::string>{slow, fast, space["default"]["schedule"]}));
+  // Rows of a block that this problem can't have; then no schedule at all.
+  listed["schedules"] = {fast, "v64_u8_r4_bcast_cached@slice256"};
+  const Json legal = Machine().tune(listed);
+  EXPECT_EQ(legal["space"]["candidates"].get<int>() + int(legal["space"]["left_out"].size()), 3);
+  listed["schedules"] = {"fast"};
+  EXPECT_NE(message_of(listed).find("fast"), std::string::npos);
+  listed["schedules"] = "v8";
+  EXPECT_EQ(message_of(listed), "tune request: schedules must be a list of texts");
+}
+
 TEST(Tune, LinesOfOtherTuningsAreNotResumed) {
   Machine first;
   first.tune(request());

@@ -75,8 +75,7 @@ class OfflineTuning {
         gpu_(gpu),
         options_(search_options(request.effort)),
         calls_(callbacks),
-        space_(enumerate_space(request.task, request.target, request.determinism, request.rows,
-                               request.inner)),
+        space_(request_space(request)),
         builder_(calls_, request_, space_.schedules.front()),
         candidates_(space_.schedules.size()),
         recorded_(space_.schedules.size()),
@@ -260,8 +259,7 @@ class OfflineTuning {
   }
 
   void screen() {
-    const std::unique_ptr<Strategy> strategy =
-        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed));
+    const std::unique_ptr<Strategy> strategy = request_strategy(request_, space_);
     const std::size_t total = strategy->expected(candidates_.size()) + finalists();
     std::size_t done = 0;
     while (!stopped()) {

@@ -35,6 +35,18 @@ std::int64_t integer_of(const Json& json, const char* key, std::int64_t least,
   return found->get<std::int64_t>();
 }
 
+std::vector<Schedule> schedules_of(const Json& json, const Target& target) {
+  const auto found = json.find("schedules");
+  if (found == json.end()) return {};
+  if (!found->is_array()) fail_argument("tune request: schedules must be a list of texts");
+  std::vector<Schedule> schedules;
+  for (const Json& text : *found) {
+    if (!text.is_string()) fail_argument("tune request: schedules must be a list of texts");
+    schedules.push_back(parse_schedule(text.get<std::string>(), target));
+  }
+  return schedules;
+}
+
 std::vector<Json> resume_of(const Json& json) {
   const auto found = json.find("resume");
   if (found == json.end()) return {};
@@ -72,7 +84,9 @@ TuneRequest parse_tune_request(std::string_view text) {
                       .seed = integer_of(json, "seed", 0, 1),
                       .compiler = text_of(json, "compiler", ""),
                       .generator = text_of(json, "generator", ""),
+                      .schedules = {},
                       .resume = resume_of(json)};
+  request.schedules = schedules_of(json, request.target);
   if (request.rows < 1) fail_argument("tune request: rows must be given, at least 1");
   if (json.contains("gpu")) request.gpu = gpu_model(text_of(json, "gpu", nullptr));
   // A prediction takes the same candidates on a slow machine as on a fast one.
@@ -86,6 +100,18 @@ TuneRequest parse_tune_request(std::string_view text) {
     request.budget_seconds = budget.get<double>();
   }
   return request;
+}
+
+Space request_space(const TuneRequest& r) {
+  if (r.schedules.empty()) {
+    return enumerate_space(r.task, r.target, r.determinism, r.rows, r.inner);
+  }
+  return listed_space(r.task, r.target, r.determinism, r.rows, r.inner, r.schedules);
+}
+
+std::unique_ptr<Strategy> request_strategy(const TuneRequest& request, const Space& space) {
+  if (!request.schedules.empty()) return exhaustive_strategy();
+  return effort_strategy(request.effort, space, std::uint64_t(request.seed));
 }
 
 Json line_head(const TuneRequest& request, std::string_view default_schedule) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,6 +16,8 @@
 #include "core/target.h"
 #include "core/task.h"
 #include "tuner/effort.h"
+#include "tuner/space.h"
+#include "tuner/strategy.h"
 
 namespace grkan {
 
@@ -30,11 +33,16 @@ struct TuneRequest {
   std::int64_t seed = 1;
   std::string compiler;
   std::string generator;
+  std::vector<Schedule> schedules;  // all that is looked at, beside the default; empty: the space
   std::vector<nlohmann::ordered_json> resume;
 };
 
 // tuner/tune.h describes the text. Throws invalid_argument naming the field.
 TuneRequest parse_tune_request(std::string_view text);
+
+// What there is to look at, and in which order.
+Space request_space(const TuneRequest& request);
+std::unique_ptr<Strategy> request_strategy(const TuneRequest& request, const Space& space);
 
 // What a recorded line begins with.
 nlohmann::ordered_json line_head(const TuneRequest& request, std::string_view default_schedule);

@@ -160,6 +160,24 @@ Space enumerate_space(const Task& task, const Target& target, Determinism determ
   return enumerate<CpuSchedule>(task, target, determinism, rows, inner, cpu_parameters());
 }
 
+Space listed_space(const Task& task, const Target& target, Determinism determinism,
+                   std::int64_t rows, std::int64_t inner, const std::vector<Schedule>& schedules) {
+  Space space;
+  space.schedules = {default_schedule(task, target, rows, inner, determinism)};
+  for (const Schedule& schedule : schedules) {
+    const auto& known = space.schedules;
+    if (std::find(known.begin(), known.end(), schedule) != known.end()) continue;
+    ++space.tried;
+    const std::string why = why_illegal(task, schedule, target, determinism);
+    if (why.empty()) {
+      space.schedules.push_back(schedule);
+    } else {
+      ++space.left_out[without_numbers(why)];
+    }
+  }
+  return space;
+}
+
 std::vector<std::vector<int>> coordinates(const Space& space) {
   std::vector<std::vector<int>> all;
   for (const Schedule& schedule : space.schedules) {

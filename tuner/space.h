@@ -30,6 +30,10 @@ struct Space {
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
 
+// The default and those of `schedules` that are legal, in their order, none twice.
+Space listed_space(const Task& task, const Target& target, Determinism determinism,
+                   std::int64_t rows, std::int64_t inner, const std::vector<Schedule>& schedules);
+
 // The reason without its numbers, so that reasons that differ only in them are one: "spills N bytes
 // a thread".
 std::string without_numbers(std::string_view reason);

@@ -35,8 +35,7 @@ class Tuning {
   Tuning(TuneRequest request, const TuneCallbacks& callbacks)
       : request_(std::move(request)),
         calls_(callbacks),
-        space_(enumerate_space(request_.task, request_.target, request_.determinism, request_.rows,
-                               request_.inner)),
+        space_(request_space(request_)),
         builder_(calls_, request_, space_.schedules.front()) {
     for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
   }
@@ -70,8 +69,7 @@ class Tuning {
     };
     SearchOptions options = search_options(request_.effort);
     options.budget_seconds = request_.budget_seconds;
-    const std::unique_ptr<Strategy> strategy =
-        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed));
+    const std::unique_ptr<Strategy> strategy = request_strategy(request_, space_);
     return search(names_.size(), *strategy, functions, options, known());
   }
 

@@ -7,6 +7,8 @@
 //                   ends it); none for a prediction
 //   compiler        names the compiler and its build; lines of another one are not resumed
 //   generator       names the code that makes kernels: the same
+//   schedules       the only ones to look at, beside the default, all of them at any effort but
+//                   instant; those that are illegal are left out. Absent: the space
 //   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
 //                   inner or default schedules are passed over
 // Effort: instant measures nothing and answers with the default; quick and thorough look at a

@@ -186,7 +186,8 @@ typedef struct grkan_context_options {
   int32_t determinism;   /* GRKAN_DETERMINISM_ */
   int32_t threads;       /* of the context's own pool, 1 to 1024; 0: one a processor */
   int32_t log_level;     /* GRKAN_LOG_ */
-  size_t tune_memory;    /* most bytes that tuning may hold; 0: a quarter of the free memory */
+  size_t tune_memory;    /* most bytes that tuning may hold; 0: a quarter of what is free, at most
+                            1 GiB */
   grkan_parallel_for parallel_for; /* NULL: the context's own pool */
   void* parallel_for_user;
   grkan_alloc alloc; /* with free, or neither; NULL: the library's own */
