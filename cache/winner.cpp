@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 3> kEvidences = {"measured", "predicted", "default"};
 constexpr std::array<std::string_view, 2> kCounts = {"executed", "static"};
-constexpr std::size_t kMostCandidates = 64;
+constexpr std::size_t kMostListed = 64;
 constexpr std::size_t kLongestText = 4096;
 
 // Reads typed fields; every mismatch throws invalid_argument with the field's name.
@@ -57,6 +57,7 @@ class Fields {
     return result;
   }
   [[nodiscard]] Fields object(const char* key) const { return {get(key), name_ + "." + key}; }
+  [[nodiscard]] bool has(const char* key) const { return json_.contains(key); }
   [[nodiscard]] const Json& get(const char* key) const {
     const auto found = json_.find(key);
     if (found == json_.end()) fail_argument("winner: {}.{} is missing", name_, key);
@@ -131,6 +132,44 @@ WinnerCandidate read_candidate(const Fields& fields) {
           .error_scaled = fields.object("error").number("scaled")};
 }
 
+Json write(const WinnerPrediction& p) {
+  Json parts = Json::object();
+  for (const auto& [resource, ns] : p.parts_ns) parts[resource] = ns;
+  return {{"bound", p.bound},
+          {"floor_ns", p.floor_ns},
+          {"tail_ns", p.tail_ns},
+          {"parts_ns", parts},
+          {"assumed", p.assumed}};
+}
+
+WinnerPrediction read_prediction(const Fields& fields) {
+  const auto needed = [](const Fields& of, const char* key) {
+    const std::optional<double> value = of.number(key);
+    if (!value) of.wrong(key, "a number");
+    return *value;
+  };
+  WinnerPrediction p{.bound = fields.text("bound"),
+                     .floor_ns = needed(fields, "floor_ns"),
+                     .tail_ns = needed(fields, "tail_ns"),
+                     .parts_ns = {},
+                     .assumed = {}};
+  const Fields parts = fields.object("parts_ns");
+  const Json& listed = fields.get("parts_ns");
+  const Json& assumed = fields.get("assumed");
+  if (listed.size() > kMostListed) fields.wrong("parts_ns", "at most 64 resources");
+  for (const auto& [resource, ns] : listed.items()) {
+    p.parts_ns.emplace_back(resource, needed(parts, resource.c_str()));
+  }
+  if (!assumed.is_array() || assumed.size() > kMostListed) {
+    fields.wrong("assumed", "a list of at most 64 texts");
+  }
+  for (const Json& figure : assumed) {
+    if (!figure.is_string()) fields.wrong("assumed", "a list of at most 64 texts");
+    p.assumed.push_back(figure.get<std::string>());
+  }
+  return p;
+}
+
 Evidence read_evidence(const Fields& fields) {
   switch (index_of_word(kEvidences, fields.text("evidence"), "evidence")) {
     case 0:
@@ -189,19 +228,22 @@ Winner read_winner(const Fields& fields) {
            .grkan_version = versions.text("grkan"),
            .compiler = versions.text("compiler"),
            .driver = versions.text("driver"),
-           .candidates = {}};
+           .candidates = {},
+           .prediction = {}};
   if (w.evidence != Evidence::default_schedule && !w.time) fields.wrong("time_ns", "an object");
   if (!w.binary.empty() && !is_content_hash(w.binary)) {
     fields.wrong("binary", "32 hexadecimal digits or empty");
   }
   if (!is_date(w.date)) fields.wrong("date", "in the form 2026-11-23T22:40:05Z");
   const Json& candidates = fields.get("candidates");
-  if (!candidates.is_array() || candidates.size() > kMostCandidates) {
+  if (!candidates.is_array() || candidates.size() > kMostListed) {
     fields.wrong("candidates", "a list of at most 64");
   }
   for (const Json& candidate : candidates) {
     w.candidates.push_back(read_candidate(Fields(candidate, "candidates")));
   }
+  // Winners of the first versions have none.
+  if (fields.has("prediction")) w.prediction = read_prediction(fields.object("prediction"));
   check_schedule(w);
   return w;
 }
@@ -245,6 +287,7 @@ std::string to_text(const Winner& w) {
   if (w.evidence == Evidence::predicted_executed) json["counts"] = kCounts[0];
   if (w.evidence == Evidence::predicted_static) json["counts"] = kCounts[1];
   for (const WinnerCandidate& c : w.candidates) json["candidates"].push_back(write(c));
+  if (w.prediction) json["prediction"] = write(*w.prediction);
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cache/device_description.h"
@@ -50,6 +51,17 @@ struct WinnerCandidate {
   bool operator==(const WinnerCandidate&) const = default;
 };
 
+// What a predicted time is made of (docs/prediction.md).
+struct WinnerPrediction {
+  std::string bound;    // the resource that takes longest
+  double floor_ns = 0;  // the tensors at the data sheet's bandwidth
+  double tail_ns = 0;   // of the time: multiprocessors idle for want of blocks
+  std::vector<std::pair<std::string, double>> parts_ns;  // what each resource alone would take
+  std::vector<std::string> assumed;                      // the assumed figures it rests on
+
+  bool operator==(const WinnerPrediction&) const = default;
+};
+
 struct Winner {
   Task task;
   DeviceDescription device;
@@ -73,7 +85,8 @@ struct Winner {
   std::string grkan_version;
   std::string compiler;
   std::string driver;
-  std::vector<WinnerCandidate> candidates;  // the best few others
+  std::vector<WinnerCandidate> candidates;     // the best few others
+  std::optional<WinnerPrediction> prediction;  // of a predicted one
 
   bool operator==(const Winner&) const = default;
 };

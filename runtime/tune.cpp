@@ -41,6 +41,20 @@ std::optional<double> number_of(const Json& object, const char* field) {
   return at->get<double>();
 }
 
+std::optional<WinnerPrediction> prediction_of(const Json& answer) {
+  const auto at = answer.find("prediction");
+  if (at == answer.end() || !at->is_object()) return {};
+  WinnerPrediction p;
+  p.bound = at->at("bound").get<std::string>();
+  p.floor_ns = at->at("floor_seconds").get<double>() * 1e9;
+  p.tail_ns = at->at("tail_seconds").get<double>() * 1e9;
+  for (const auto& [resource, seconds] : at->at("parts_seconds").items()) {
+    p.parts_ns.emplace_back(resource, seconds.get<double>() * 1e9);
+  }
+  p.assumed = at->at("assumed").get<std::vector<std::string>>();
+  return p;
+}
+
 // Half to twice the size, whole powers: what lies beyond was timed too far away.
 Range around(std::int64_t size) {
   return {std::max<std::int64_t>(1, size / 2), size > (std::int64_t{1} << 60) ? size : 2 * size};
@@ -68,6 +82,7 @@ Winner winner_of(const Json& answer, const Task& task, const Device& device,
     w.default_time = time_of(at->value("seconds", Json()));
   }
   w.error_scaled = number_of(answer, "error_scaled");
+  w.prediction = prediction_of(answer);
   w.date = utc_now();
   w.grkan_version = kVersion;
   w.driver = device.info().driver;

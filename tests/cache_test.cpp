@@ -472,6 +472,11 @@ TEST_F(CacheTest, WinnerTextRoundTrip) {
   w.disturbed = true;
   EXPECT_EQ(parse_winner(to_text(w)), w);
   w.evidence = Evidence::predicted_executed;
+  w.prediction = WinnerPrediction{.bound = "dram",
+                                  .floor_ns = 4,
+                                  .tail_ns = 0.5,
+                                  .parts_ns = {{"l2", 2}, {"dram", 5}},
+                                  .assumed = {"clock_mhz: rounded"}};
   EXPECT_EQ(parse_winner(to_text(w)), w);
   w.evidence = Evidence::default_schedule;
   w.time.reset();
@@ -557,6 +562,24 @@ TEST_F(CacheTest, HostileWinnersAreToldByField) {
             "winner: winner.candidates must be a list of at most 64");
   EXPECT_EQ(reason([](auto& j) { j["device"]["kind"] = "tpu"; }),
             "winner: winner.device.kind must be cpu or cuda");
+  const auto with_prediction = [](const char* key, const nlohmann::json& value) {
+    return reason([&](auto& j) {
+      j["prediction"] = {{"bound", "dram"},
+                         {"floor_ns", 1},
+                         {"tail_ns", 0},
+                         {"parts_ns", nlohmann::json::object()},
+                         {"assumed", nlohmann::json::array()}};
+      j["prediction"][key] = value;
+    });
+  };
+  EXPECT_EQ(with_prediction("bound", 3), "winner: winner.prediction.bound must be a text");
+  EXPECT_EQ(with_prediction("floor_ns", nullptr),
+            "winner: winner.prediction.floor_ns must be a number");
+  EXPECT_EQ(with_prediction("parts_ns", 4), "winner: winner.prediction.parts_ns is not an object");
+  EXPECT_EQ(with_prediction("parts_ns", {{"l2", -1}}),
+            "winner: winner.prediction.parts_ns.l2 must be finite and not negative");
+  EXPECT_EQ(with_prediction("assumed", {1}),
+            "winner: winner.prediction.assumed must be a list of at most 64 texts");
   EXPECT_EQ(reason([](auto& j) { j["device"]["architecture"] = "sm_90"; }),
             "winner: winner.device.architecture must be of the device's kind");
   for (const std::string& text :

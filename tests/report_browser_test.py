@@ -247,6 +247,25 @@ def plots_have_axes_and_tell_the_truth(browser, page, folder):
     hold(full['points'] >= 38 and all(full['marks']), 'points, winner and default:', full)
 
 
+def the_parts_of_a_prediction_are_told(browser, page, folder):
+    charts = browser.run('''return [...document.querySelectorAll('figure svg')].filter((svg) => svg.querySelector('.resource')).map((svg) => ({
+        name: svg.getAttribute('aria-label'), x: svg.querySelector('.axis-label.x').textContent,
+        names: [...svg.querySelectorAll('text[text-anchor=end]:not([class])')].map((text) => text.textContent),
+        widths: [...svg.querySelectorAll('.resource')].map((bar) => bar.width.baseVal.value),
+        left: svg.querySelector('.resource').x.baseVal.value,
+        floor: svg.querySelector('.floor').x1.baseVal.value}))''')
+    hold(len(charts) == 1, 'one prediction, one chart', len(charts))
+    chart = charts[0]
+    hold(chart['names'] == ['dram', 'l2', 'latency', 'issue', 'launch'], 'longest first, without nothing:', chart['names'])
+    hold(chart['x'] == 'time, µs' and chart['name'].startswith('Predicted 8.000 µs, bound by dram. dram: 7.000'), chart)
+    for width, part in zip(chart['widths'], (7000, 3100, 2500, 1200, 900)):
+        hold(abs(width - chart['widths'][0] * part / 7000) < 1, 'a bar is as long as its time', chart['widths'])
+    hold(abs(chart['floor'] - chart['left'] - chart['widths'][0] * 6 / 7) < 1, 'the floor lies at its time', chart)
+    text = browser.run('return document.body.innerText')
+    hold('Bound by dram; 75 % is the floor of DRAM; 300.0 ns of it' in text, 'the words')
+    hold('It rests on assumed figures: clock_mhz: commonly reported' in text, 'the assumed figures')
+
+
 def crossovers_are_told(browser, page, folder):
     text = browser.run('return document.body.innerText')
     hold('Crossovers: at 1,000 rows to B, at 2,001 rows to C.' in text, 'crossovers')
@@ -314,7 +333,7 @@ def links_and_keys_open_a_task(browser, page, folder):
 
 
 TESTS = [the_checks_see_what_they_look_for, it_opens_quietly, hostile_text_is_text, tables_sort_by_click_and_key,
-         plots_have_axes_and_tell_the_truth, crossovers_are_told, evidence_is_told,
+         plots_have_axes_and_tell_the_truth, the_parts_of_a_prediction_are_told, crossovers_are_told, evidence_is_told,
          it_fits_a_narrow_window_and_paper, text_can_be_read_in_light_and_dark, links_and_keys_open_a_task]
 
 

@@ -226,6 +226,7 @@ TEST_F(ReportPageTest, AWinnersEntryFillsInWhatTheLogsLack) {
       {.schedule = kOther, .status = "ok", .time = predicted_time(60'000), .error_scaled = 0.5});
   store(w);
   record({.schedule = kOther, .microseconds = {90}});
+  record({.schedule = kBetter});  // counted, not timed
   const Tuning tuning = read().tasks.at(0).tunings.at(0);
   ASSERT_EQ(tuning.candidates.size(), 3U);
   EXPECT_TRUE(tuning.candidates[0].predicted);
@@ -422,6 +423,16 @@ TEST_F(ReportPageTest, WritesThePageForTheBrowser) {
   predicted.bound_ns = 7000;
   predicted.compiler = "nvrtc 13.0.88";
   predicted.driver = "580.65";
+  predicted.prediction = WinnerPrediction{.bound = "dram",
+                                          .floor_ns = 6000,
+                                          .tail_ns = 300,
+                                          .parts_ns = {{"dram", 7000},
+                                                       {"latency", 2500},
+                                                       {"l2", 3100},
+                                                       {"issue", 1200},
+                                                       {"fp64", 0},
+                                                       {"launch", 900}},
+                                          .assumed = {"clock_mhz: commonly reported", kHostile}};
   store(predicted);
   std::ofstream(GRKAN_TEST_PAGE, std::ios::binary)
       << page_html(data({.folder = folder(), .date = "2026-01-05T00:00:00Z"}));

@@ -78,8 +78,16 @@ function gainText(winner) {
   const gain = gainOf(winner);
   return gain === null ? '' : `${digits(gain, 3)}×`;
 }
-const floorShare = (winner) => winner.time_ns && winner.bound_ns !== null &&
-        winner.time_ns.median > 0 ? winner.bound_ns / winner.time_ns.median : null;
+
+// Moving the same bytes: as it was timed, else at the data sheet's bandwidth.
+function floorOf(winner) {
+  if (winner.bound_ns !== null) return {ns: winner.bound_ns, kind: winner.bound_kind};
+  return winner.prediction ? {ns: winner.prediction.floor_ns, kind: 'data sheet'} : null;
+}
+function floorShare(winner) {
+  const floor = floorOf(winner);
+  return floor && winner.time_ns && winner.time_ns.median > 0 ? floor.ns / winner.time_ns.median : null;
+}
 
 // ---- tables
 
@@ -422,6 +430,7 @@ function figures(winner) {
   const samples = (time) => time.samples > 0 ?
       [spreadText(time), plural(time.samples, 'timing')].filter((word) => word).join(', ') : 'predicted';
   const share = floorShare(winner);
+  const floor = floorOf(winner);
   const same = winner.schedule === winner.default;
   return make('dl', {class: 'figures'},
       figure('winner', winner.time_ns ? timeText(winner.time_ns.median) : 'not timed', winner.time_ns && samples(winner.time_ns)),
@@ -429,10 +438,55 @@ function figures(winner) {
              winner.default_time_ns && samples(winner.default_time_ns)),
       figure('gain over the default', gainText(winner) || 'unknown',
              winner.time_ns && (same ? 'nothing was faster by more than the noise' : 'default / winner')),
-      figure('memory floor', winner.bound_ns === null ? 'not timed' : timeText(winner.bound_ns),
-             share === null ? null : `${winner.bound_kind}; ${digits(share * 100, 2)} % of the winner's time`),
+      figure('memory floor', floor ? timeText(floor.ns) : 'not timed',
+             share === null ? null : `${floor.kind}; ${digits(share * 100, 2)} % of the winner's time`),
       figure('error / bound', winner.error_scaled === null ? 'not checked' : digits(winner.error_scaled, 3), 'right up to 1'),
       figure('evidence', winner.evidence.split(',')[0], winner.evidence.split(', ').slice(1).join(', ')));
+}
+
+// What each resource alone would take, beside the whole and the floor of DRAM.
+function predictionPart(winner) {
+  const {bound, floor_ns: floor, tail_ns: tail, parts_ns: all, assumed} = winner.prediction;
+  const whole = winner.time_ns.median;
+  const parts = all.filter(([, ns]) => ns >= whole / 1000).sort((a, b) => b[1] - a[1]);
+  if (parts.length === 0) return [];
+  const [unit, factor] = unitOf(whole);
+  const most = Math.max(whole, parts[0][1]) * 1.02;
+  const caption = [make('b', {}, 'What the predicted time is made of'), `: what each resource alone would take. They overlap`];
+  return [plot(caption, (width) => {
+    const step = 24;
+    const box = {left: 96, right: width - 60, top: 20, bottom: 20 + step * parts.length};
+    const x = (ns) => box.left + ns / most * (box.right - box.left);
+    const height = box.bottom + 40;
+    const svg = draw('svg', {
+      width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
+      'aria-label': `Predicted ${timeText(whole)}, bound by ${bound}. ` +
+          parts.map(([resource, ns]) => `${resource}: ${timeText(ns)}`).join('; ') + '.',
+    });
+    for (const tick of linearTicks(0, most / factor, Math.max(2, Math.floor(width / 120)))) {
+      const place = x(tick * factor);
+      svg.append(draw('line', {class: 'grid', x1: place, x2: place, y1: box.top, y2: box.bottom}),
+                 draw('text', {x: place, y: box.bottom + 15, 'text-anchor': 'middle'}, String(+tick.toPrecision(6))));
+    }
+    parts.forEach(([resource, ns], i) => {
+      const y = box.top + i * step;
+      svg.append(draw('text', {x: box.left - 6, y: y + 16, 'text-anchor': 'end'}, resource),
+                 draw('rect', {class: 'resource', x: box.left, y: y + 4, width: Math.max(1, x(ns) - box.left), height: step - 8},
+                      draw('title', {}, `${resource}: ${timeText(ns)}`)),
+                 draw('text', {x: x(ns) + 5, y: y + 16}, `${digits(100 * ns / whole, 2)} %`));
+    });
+    const line = (name, ns, text, anchor) => [
+      draw('line', {class: name, x1: x(ns), x2: x(ns), y1: box.top - 2, y2: box.bottom}),
+      draw('text', {class: `${name}-label`, x: x(ns), y: 12, 'text-anchor': anchor}, text)];
+    svg.append(...line('floor', floor, 'floor of DRAM', floor < whole / 2 ? 'start' : 'end'),
+               ...(floor > .75 * whole ? [] : line('best', whole, 'predicted', 'middle')),
+               draw('line', {class: 'axis', x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom}),
+               draw('text', {class: 'axis-label x', x: (box.left + box.right) / 2, y: height - 6, 'text-anchor': 'middle'},
+                    `time, ${unit}`));
+    return svg;
+  }), make('p', {class: 'muted'}, `Bound by ${bound}; ${digits(100 * floor / whole, 2)} % is the floor of DRAM` +
+          (tail > whole / 1000 ? `; ${timeText(tail)} of it multiprocessors wait for the last blocks` : '') + '.' +
+          (assumed.length > 0 ? ` It rests on assumed figures: ${assumed.join('; ')}.` : ''))];
 }
 
 function candidateTable(tuning, roles, caption) {
@@ -464,8 +518,8 @@ function tuningPart(task, tuning) {
         (candidate.predicted ? 'predicted' : 'candidate');
     points.push({candidate, index, role, schedule: candidate.schedule, ns: candidate.time_ns.median, rank: points.length + 1});
   });
-  const bound = winners.find((winner) => winner.bound_ns !== null);
-  const floor = bound && {ns: bound.bound_ns, text: `memory floor ${timeText(bound.bound_ns)} (${bound.bound_kind})`};
+  const least = winners.map(floorOf).find((found) => found);
+  const floor = least && {ns: least.ns, text: `memory floor ${timeText(least.ns)} (${least.kind})`};
   const statuses = Object.entries(tuning.statuses).map(([status, n]) => `${count(n)} ${status.replaceAll('_', ' ')}`).join(', ');
   const shown = tuning.candidates.length;
   const made = tuning.timings > 0 ? ` ${plural(tuning.timings, 'timing')} with ${tuning.compiler}, until ${dateText(tuning.date)}.` : '';
@@ -475,6 +529,7 @@ function tuningPart(task, tuning) {
   for (const winner of winners) {
     parts.push(make('p', {}, winner.schedule === winner.default ? 'Winner, which is the default: ' : 'Winner: ', code(winner.schedule),
                     winners.length > 1 ? ` (${winner.determinism.replaceAll('_', ' ')})` : ''), figures(winner));
+    if (winner.prediction && winner.time_ns) parts.push(predictionPart(winner));
   }
   if (winners.length === 0) parts.push(make('p', {}, 'No winner is stored for this size: the tuning was stopped, or its winner is of another default.'));
   parts.push(make('p', {class: 'muted'}, `Default: `, code(tuning.default), `. Candidates: ${statuses || 'none'}.${made}${left}${older}`));

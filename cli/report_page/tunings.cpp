@@ -206,14 +206,16 @@ TunedCandidate candidate_of(const std::string& schedule, const Measured& measure
   return candidate;
 }
 
-// What a winner's entry tells of schedules that no line was found of: the entry of another machine,
-// or a prediction.
+// What a winner's entry tells of schedules that no line has a time of: the entry of another
+// machine, or a prediction, whose lines are counts.
 void add_told(const Winner& winner, std::vector<TunedCandidate>& candidates) {
-  std::set<std::string> known;
-  for (const TunedCandidate& candidate : candidates) known.insert(candidate.schedule);
   const auto add = [&](const std::string& schedule, const std::string& status,
                        const std::optional<TimeNs>& time, const std::optional<double>& error) {
-    if (schedule.empty() || !known.insert(schedule).second) return;
+    if (schedule.empty()) return;
+    const auto known =
+        std::find_if(candidates.begin(), candidates.end(),
+                     [&](const TunedCandidate& c) { return c.schedule == schedule; });
+    if (known != candidates.end() && (known->time || !time)) return;
     TunedCandidate candidate{.schedule = schedule,
                              .status = status,
                              .why = {},
@@ -225,7 +227,11 @@ void add_told(const Winner& winner, std::vector<TunedCandidate>& candidates) {
     if (time && winner.default_time && winner.default_time->median > 0) {
       candidate.ratio_to_default = time->median / winner.default_time->median;
     }
-    candidates.push_back(std::move(candidate));
+    if (known != candidates.end()) {
+      *known = std::move(candidate);
+    } else {
+      candidates.push_back(std::move(candidate));
+    }
   };
   add(winner.schedule, winner.time ? "ok" : "skipped", winner.time, winner.error_scaled);
   add(winner.default_schedule, winner.default_time ? "ok" : "skipped", winner.default_time, {});
