@@ -337,6 +337,10 @@ Json Session::request(const std::string& compiler) const {
                   {"generator", kGeneratorId},
                   {"resume", context_.cache().measurements(task_, describe(device_.info()))}};
   if (predicts()) request["gpu"] = model_of(device_.info()).name;
+  if (device_.info().cpu()) {
+    request["machine"] = device_.info().model;
+    request["threads"] = device_.info().units;
+  }
   if (options_.budget_seconds > 0) request["budget_seconds"] = options_.budget_seconds;
   return request;
 }

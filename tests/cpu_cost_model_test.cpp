@@ -86,7 +86,7 @@ TEST(CpuCostModel, EachPartByHand) {
   EXPECT_NEAR(f.first.dependent_clocks, 512 * (2 * 4 + 12) * 9 / 256.0, 1e-9);
   EXPECT_EQ(f.second, CoreCounts{});
   // Each row is a block and reads 4 coefficients into vectors.
-  EXPECT_EQ(f.between.instructions, 64 * (20 + 4) + 64 * 9 + 64 * 20);
+  EXPECT_EQ(f.between.instructions, 64 * (10 + 4) + 64 * 3 + 64 * 12);
   EXPECT_EQ(f.between.loads, 64 * 4);
   EXPECT_EQ(f.between.others, 64 * 4 * 2);
   // 16384 bytes are 256 lines; the first 32 are waited for. Stores read their lines as well.
@@ -103,7 +103,7 @@ TEST(CpuCostModel, EachPartByHand) {
 
   const Prediction p = predict(work);
   const double ns = 1e-9;  // a clock
-  EXPECT_NEAR(p.part(Resource::issue), (4608 + 3392) / 4.0 * ns, 1e-15);
+  EXPECT_NEAR(p.part(Resource::issue), (4608 + 1856) / 4.0 * ns, 1e-15);
   EXPECT_NEAR(p.part(Resource::fp32), (3072 + 2 * 1024) / 2.0 * ns, 1e-15);
   EXPECT_NEAR(p.part(Resource::special), 5 * 1024 * ns, 1e-15);
   EXPECT_NEAR(p.part(Resource::integer), (3072 + 2 * 1024 + 512) / 4.0 * ns, 1e-15);
@@ -127,7 +127,7 @@ TEST(CpuCostModel, EachPartByHand) {
     return std::pow(sum, 1 / power);
   };
   const double loop = root({4608 / 4.0, 2560, 5120, 5120 / 4.0, 1024, 360}, 9);
-  const double between = root({3392 / 4.0, 128, 128}, 9);
+  const double between = root({1856 / 4.0, 128, 128}, 9);
   const double streamed = root({3584, loop + between}, 3);
   const double waited = 3584 + (32 / (256 / 18.0) + 2) * 100;
   EXPECT_NEAR(p.seconds, root({streamed, waited}, 9) * ns + 4e-6, 1e-12);
@@ -235,10 +235,10 @@ TEST(CpuCostModel, TwiceTheRowsTakeTwiceAsLong) {
     work.rows *= 2;
     const double twice = predict(work).seconds;
     const std::string where = to_string(work.task) + " " + to_string(Schedule(work.schedule));
-    EXPECT_LE(twice / once, 2.05) << where;
+    EXPECT_LE(twice / once, 2.1) << where;
     // In channels-first slices have few rows, and twice as many fill blocks better.
     const bool last = work.task.problem.layout == Layout::channels_last;
-    EXPECT_GE(twice / once, last ? 1.95 : 1) << where;
+    EXPECT_GE(twice / once, last ? 1.9 : 1) << where;
   }
 }
 

@@ -14,6 +14,8 @@
 
 #include "core/error.h"
 #include "core/schedule.h"
+#include "tuner/cpu_cost_model.h"
+#include "tuner/space.h"
 
 namespace grkan {
 namespace {
@@ -126,6 +128,33 @@ TEST(Tune, QuickLooksAtAPartAndFindsTheBestOfASimpleSpace) {
   const Json answer = m.tune(request());
   EXPECT_LE(answer["looked_at"].get<int>(), 65);
   EXPECT_LE(answer["ratio_to_default"]["median"].get<double>(), 0.8);
+}
+
+TEST(Tune, ASearchOnACpuBeginsWithWhatIsPredicted) {
+  for (const std::int64_t threads : {1, 4}) {
+    Json asked = request();
+    asked["threads"] = threads;
+    asked["machine"] = "a machine";
+    Machine m;
+    m.tune(asked);
+    const Task task = parse_task(kTask);
+    const Target target = parse_target("x86-64-v3");
+    const Space space = enumerate_space(task, target, Determinism::run_to_run, 25216);
+    const std::vector<double> predicted = predicted_seconds({.task = task,
+                                                             .schedule = {},
+                                                             .target = target,
+                                                             .cpu = cpu_model("avx2"),
+                                                             .rows = 25216,
+                                                             .inner = 1,
+                                                             .threads = threads},
+                                                            space.schedules);
+    const auto best = std::min_element(predicted.begin(), predicted.end()) - predicted.begin();
+    // The default, and eight at once.
+    m.built.resize(9);
+    EXPECT_NE(
+        std::find(m.built.begin(), m.built.end(), to_string(space.schedules[std::size_t(best)])),
+        m.built.end());
+  }
 }
 
 TEST(Tune, InstantMeasuresNothing) {
@@ -286,6 +315,9 @@ TEST(Tune, WrongRequestsAreToldByField) {
             "tune request: rows must be a whole number of at least 1");
   EXPECT_EQ(message_of(with("inner", "many")),
             "tune request: inner must be a whole number of at least 1");
+  EXPECT_EQ(message_of(with("threads", 0)),
+            "tune request: threads must be a whole number of at least 1");
+  EXPECT_EQ(message_of(with("machine", 5)), "tune request: machine must be a text");
   EXPECT_EQ(message_of(with("effort", "lazy")),
             "unknown effort 'lazy'; use one of instant, quick, thorough, exhaustive");
   EXPECT_EQ(message_of(with("budget_seconds", -1)),

@@ -62,7 +62,7 @@ Time time_of(const CpuFacts& f, const CpuWork& work, double cores) {
   const Parts first = core_parts(f.first, work, cores);
   const Parts second = core_parts(f.second, work, cores);
   const Parts between = core_parts(f.between, work, cores);
-  const Parts memory = memory_parts(f, cpu, cores, work.threads);
+  const Parts memory = memory_parts(f, cpu, cores, double(work.threads));
   Time time;
   for (std::size_t i = 0; i < kResources; ++i) {
     time.parts.at(i) = first.at(i) + second.at(i) + between.at(i) + memory.at(i);
@@ -117,7 +117,7 @@ constexpr std::array kUses = {FigureUse{Resource::dram, &CpuModel::read_gbs},
 
 Prediction predict(const CpuFacts& facts, const CpuWork& work) {
   const CpuModel& cpu = work.cpu;
-  const double threads = std::max(1, work.threads);
+  const double threads = double(work.threads);
   const Time even = time_of(facts, work, threads);
   const Time busiest = time_of(facts, work, 1 / facts.busiest);
   Prediction p;
@@ -136,5 +136,15 @@ Prediction predict(const CpuFacts& facts, const CpuWork& work) {
 }
 
 Prediction predict(const CpuWork& work) { return predict(cpu_facts(work), work); }
+
+std::vector<double> predicted_seconds(CpuWork work, std::span<const Schedule> schedules) {
+  std::vector<double> seconds;
+  seconds.reserve(schedules.size());
+  for (const Schedule& schedule : schedules) {
+    work.schedule = std::get<CpuSchedule>(schedule);
+    seconds.push_back(predict(work).seconds);
+  }
+  return seconds;
+}
 
 }  // namespace grkan

@@ -13,5 +13,7 @@ namespace grkan {
 // Finite and positive for every legal schedule; rows, inner and threads are positive.
 Prediction predict(const CpuWork& work);
 Prediction predict(const CpuFacts& facts, const CpuWork& work);
+// Seconds of each of these schedules, in the place of the work's own.
+std::vector<double> predicted_seconds(CpuWork work, std::span<const Schedule> schedules);
 
 }  // namespace grkan

@@ -13,11 +13,13 @@ namespace {
 constexpr double kLine = 64;
 constexpr std::int64_t kNarrowestStore = 16;  // past the caches
 
-// Instructions of the nest around the innermost loop, as the compiler leaves them.
-constexpr double kStepInstructions = 3;  // of a step: the offset and the way back
-constexpr double kRunInstructions = 9;   // of a row of a run: addresses
-constexpr double kVisitInstructions = 20;
-constexpr double kBlockInstructions = 20;
+// Instructions of the nest around the innermost loop, as the compiler leaves them: addresses,
+// counts and ways back.
+constexpr double kStepInstructions = 3;
+constexpr double kRowInstructions = 5;  // of a row of a block, where there are several
+constexpr double kRunInstructions = 3;  // into the columns of a row
+constexpr double kVisitInstructions = 10;
+constexpr double kBlockInstructions = 12;
 
 double divide_up(double a, double b) { return std::ceil(a / b); }
 
@@ -214,7 +216,7 @@ class Counter {
     if (fused) c += arithmetic(sums(task_), lanes);
     if (task_.sums() && split()) c += kept() * store(p_.math_type(), lanes);
     c.loads += spilled(fused) * passes(lanes, double(size_));
-    c.instructions += kStepInstructions / unroll + requests(lanes, unroll);
+    c.instructions += step_instructions() / unroll + requests(lanes, unroll);
     c.loads += requests(lanes, unroll);
     const double chain = element(task_).chain * work_.cpu.multiply_latency.value +
                          element(task_).divisions * work_.cpu.division_latency.value;
@@ -222,10 +224,16 @@ class Counter {
     return c;
   }
 
+  // An expanded vector of columns is one step in each row.
+  [[nodiscard]] double step_instructions() const { return expanded_ ? 0 : kStepInstructions; }
+  [[nodiscard]] double run_instructions() const {
+    return (s_.rows > 1 ? kRowInstructions : 0) + (expanded_ ? 0 : kRunInstructions);
+  }
+
   [[nodiscard]] CoreCounts second_step(double lanes) const {
     CoreCounts c = arithmetic(sums(task_), lanes) + load(p_.x_type, lanes);
     c += kept() * load(p_.math_type(), lanes);
-    c.instructions += kStepInstructions;
+    c.instructions += step_instructions();
     hide(c, 3 * work_.cpu.multiply_latency.value, true);
     return c;
   }
@@ -256,7 +264,7 @@ class Counter {
     c.others = terms * doubles * (compensated ? kTwoSum + 1 : 1);
     c.conversions = compensated ? 0 : terms * doubles;
     // Clearing the sums is one instruction too.
-    c.instructions = terms * (wide * (compensated ? kTwoSum + 4 : 4) + 1);
+    c.instructions = kVisitInstructions + terms * (wide * (compensated ? kTwoSum + 4 : 4) + 1);
     return c;
   }
 
@@ -278,11 +286,11 @@ class Counter {
     const double lanes = s_.vector;
     f.first = rows * (wide_ * first_step(lanes, s_.unroll) + narrow_ * first_step(1, 1));
     f.between = blocks_ * visits_ * visit(lanes);
-    f.between.instructions += rows * pieces_ * kRunInstructions + blocks_ * kBlockInstructions;
+    f.between.instructions += rows * pieces_ * run_instructions() + blocks_ * kBlockInstructions;
     if (task_.sums()) f.between += blocks_ * pieces_ * flush(lanes);
     if (task_.sums() && split()) {
       f.second = rows * (wide_ * second_step(lanes) + narrow_ * second_step(1));
-      f.second.instructions += rows * pieces_ * kRunInstructions;
+      f.second.instructions += rows * pieces_ * run_instructions();
     }
   }
 

@@ -19,7 +19,7 @@ struct CpuWork {
   CpuModel cpu;
   std::int64_t rows = 1;
   std::int64_t inner = 1;
-  int threads = 1;
+  std::int64_t threads = 1;
 };
 
 // Instructions and passes (tuner/cpu_models.h).

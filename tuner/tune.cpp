@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "tuner/candidate_calls.h"
+#include "tuner/cpu_cost_model.h"
 #include "tuner/offline.h"
 #include "tuner/pruning.h"
 #include "tuner/request.h"
@@ -71,8 +72,21 @@ class Tuning {
     SearchOptions options = search_options(request_.effort);
     options.budget_seconds = request_.budget_seconds;
     const std::unique_ptr<Strategy> strategy =
-        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed));
+        effort_strategy(request_.effort, space_, std::uint64_t(request_.seed), prior());
     return search(names_.size(), *strategy, functions, options, known());
+  }
+
+  // What the CPU's cost model predicts of each candidate; a GPU's would have to be compiled first.
+  [[nodiscard]] std::vector<double> prior() const {
+    if (request_.target.cuda()) return {};
+    return predicted_seconds({.task = request_.task,
+                              .schedule = {},
+                              .target = request_.target,
+                              .cpu = cpu_model_for(request_.target, request_.machine),
+                              .rows = request_.rows,
+                              .inner = request_.inner,
+                              .threads = request_.threads},
+                             space_.schedules);
   }
 
   void record(std::size_t i, const CandidateResult& r) const {

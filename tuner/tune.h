@@ -3,14 +3,17 @@
 // Request (JSON):
 //   schema 1, task, target, determinism ("run_to_run"), rows, inner (1), effort ("quick"), seed (1)
 //   gpu             a model of core/gpu_models.h: predict for it (tuner/offline.h); absent: measure
+//   machine, threads  of a CPU, its own name ("") and the threads of a call (1): what the cost
+//                   model predicts for, so that the search begins where it may be fastest
 //   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
 //                   ends it); none for a prediction
 //   compiler        names the compiler and its build; lines of another one are not resumed
 //   generator       names the code that makes kernels: the same
 //   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
 //                   inner or default schedules are passed over
-// Effort: instant measures nothing and answers with the default; quick and thorough look at a
-// random sample and then around the best; exhaustive looks at everything.
+// Effort: instant measures nothing and answers with the default; quick and thorough look at what
+// the CPU's cost model predicts to be fastest, or at a random sample on a GPU, and then around the
+// best; exhaustive looks at everything.
 //
 // Answer (JSON):
 //   schema, task, target, determinism, rows, inner, effort, seed

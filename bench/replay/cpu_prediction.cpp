@@ -34,17 +34,12 @@ struct Options {
 };
 
 std::vector<Prediction> predictions(const Table& table, const Options& options) {
-  const CpuModel& cpu =
-      options.cpu.empty() ? cpu_model_for(table.target, table.machine) : cpu_model(options.cpu);
+  CpuWork work = work_of(table);
+  if (!options.cpu.empty()) work.cpu = cpu_model(options.cpu);
   std::vector<Prediction> all;
   for (const Schedule& schedule : space_of(table).schedules) {
-    all.push_back(predict({.task = table.task,
-                           .schedule = std::get<CpuSchedule>(schedule),
-                           .target = table.target,
-                           .cpu = cpu,
-                           .rows = table.rows,
-                           .inner = table.inner,
-                           .threads = table.threads}));
+    work.schedule = std::get<CpuSchedule>(schedule);
+    all.push_back(predict(work));
   }
   return all;
 }
@@ -78,27 +73,21 @@ double chance_of(std::size_t few, std::size_t near, std::size_t all) {
 }
 
 Outcome outcome_of(const Table& table, const std::vector<Prediction>& predicted) {
-  const double best = table.candidates[table.best()].ratio();
-  std::vector<double> ratios;
+  const std::vector<double> regrets = table.regrets();
   std::vector<double> seconds;
-  for (std::size_t i = 0; i < predicted.size(); ++i) {
-    ratios.push_back(table.candidates[i].ratio());
-    seconds.push_back(predicted[i].seconds);
-  }
+  for (const Prediction& p : predicted) seconds.push_back(p.seconds);
   const std::vector<std::size_t> order = order_of(predicted);
   const std::size_t few = std::min(kTop, order.size());
-  double top = ratios[order[0]];
-  for (std::size_t k = 0; k < few; ++k) top = std::min(top, ratios[order[k]]);
-  const auto near = std::count_if(ratios.begin(), ratios.end(),
-                                  [&](double r) { return r <= best * (1 + kNear); });
-  Outcome o;
-  o.correlation = rank_correlation(seconds, ratios);
-  o.first_regret = ratios[order[0]] / best - 1;
-  o.top_regret = std::max(0.0, top / best - 1);
-  o.default_regret = ratios[0] / best - 1;
-  o.chance = chance_of(few, std::size_t(near), ratios.size());
-  o.seconds_ratio = predicted[0].seconds / (median(table.candidates[0].us) * 1e-6);
-  return o;
+  double top = regrets[order[0]];
+  for (std::size_t k = 0; k < few; ++k) top = std::min(top, regrets[order[k]]);
+  const auto near =
+      std::count_if(regrets.begin(), regrets.end(), [](double regret) { return regret <= kNear; });
+  return {.correlation = rank_correlation(seconds, regrets),
+          .first_regret = regrets[order[0]],
+          .top_regret = std::max(0.0, top),
+          .default_regret = regrets[0],
+          .chance = chance_of(few, std::size_t(near), regrets.size()),
+          .seconds_ratio = predicted[0].seconds / (median(table.candidates[0].us) * 1e-6)};
 }
 
 void print_outcome(const std::string& name, std::size_t candidates, const Outcome& o) {
@@ -138,12 +127,12 @@ void print_summary(const std::vector<Outcome>& outcomes) {
 }
 
 void print_candidates(const Table& table, const std::vector<Prediction>& predicted) {
-  const double best = table.candidates[table.best()].ratio();
+  const std::vector<double> regrets = table.regrets();
   for (const std::size_t i : order_of(predicted)) {
     const TableCandidate& c = table.candidates[i];
     const Prediction& p = predicted[i];
     print_to(stdout, "{:52} {:9.1f} us, measured {:9.1f} us, {:6.1f} % behind;", c.schedule,
-             p.seconds * 1e6, median(c.us), 100 * (c.ratio() / best - 1));
+             p.seconds * 1e6, median(c.us), 100 * regrets[i]);
     for (std::size_t r = 0; r < kResources; ++r) {
       if (p.parts.at(r) > 0) {
         print_to(stdout, " {} {:.1f}", to_string(Resource(r)), p.parts.at(r) * 1e6);

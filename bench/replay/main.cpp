@@ -3,10 +3,12 @@
 // table is searched with several seeds. `random` is given as many measurements as `quick` took.
 //
 //   build/bin/bench_replay [--tables bench/replay/tables] [--strategy quick,random] [--seeds 10]
-//                          [--prior-error S] [--each]
+//                          [--prior-error S | --predicted] [--each]
 //
 // --prior-error: quick and thorough are given the recorded costs as a prior, each wrong by a factor
 // of exp(N(0, S)): what a cost model of that quality is worth.
+// --predicted: they are given what the CPU's cost model predicts. `predicted` among the strategies
+// measures nothing and takes the predicted best.
 // --each: a line for each table too.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -21,6 +23,7 @@
 #include "bench/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
+#include "tuner/cpu_cost_model.h"
 #include "tuner/effort.h"
 #include "tuner/statistics.h"
 
@@ -31,7 +34,8 @@ struct Options {
   std::string tables = "bench/replay/tables";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
-  double prior_error = -1;  // negative: no prior
+  double prior_error = -1;  // negative: no such prior
+  bool predicted = false;   // the cost model's
   bool each = false;
 };
 
@@ -59,7 +63,7 @@ struct Outcome {
   }
 };
 
-std::vector<double> prior_of(const Table& table, double error, std::uint64_t seed) {
+std::vector<double> recorded_prior(const Table& table, double error, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
   std::vector<double> prior;
@@ -73,19 +77,29 @@ std::vector<double> prior_of(const Table& table, double error, std::uint64_t see
 }
 
 ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effort,
-                        std::uint64_t seed, double prior_error) {
+                        std::uint64_t seed, const Options& options) {
   std::vector<double> prior;
-  if (prior_error >= 0) prior = prior_of(table, prior_error, seed);
+  if (options.predicted) prior = predicted_seconds(work_of(table), space.schedules);
+  if (options.prior_error >= 0) prior = recorded_prior(table, options.prior_error, seed);
   const auto strategy = effort_strategy(effort, space, seed, prior);
   return replay(table, *strategy, search_options(effort), seed);
 }
 
+ReplayResult take_predicted(const Table& table, const Space& space) {
+  const std::vector<double> seconds = predicted_seconds(work_of(table), space.schedules);
+  ReplayResult result;
+  result.winner = std::size_t(std::min_element(seconds.begin(), seconds.end()) - seconds.begin());
+  result.regret = table.regrets()[result.winner];
+  return result;
+}
+
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
-                     std::uint64_t seed, double prior_error) {
+                     std::uint64_t seed, const Options& options) {
+  if (name == "predicted") return take_predicted(table, space);
   if (name != "random") {
-    return run_effort(table, space, parse_tune_effort(name), seed, prior_error);
+    return run_effort(table, space, parse_tune_effort(name), seed, options);
   }
-  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, seed, prior_error);
+  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, seed, options);
   const auto strategy = random_strategy(seed, table.candidates.size());
   return replay(table, *strategy, search_options(TuneEffort::quick), seed, quick.measurements);
 }
@@ -105,12 +119,15 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("Searches on recorded tables");
   app.add_option("--tables", options.tables, "Folder of tables")->capture_default_str();
-  app.add_option("--strategy", options.strategies, "quick, thorough, exhaustive, random")
+  app.add_option("--strategy", options.strategies, "quick, thorough, exhaustive, random, predicted")
       ->delimiter(',');
   app.add_option("--seeds", options.seeds, "Searches of each table")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--prior-error", options.prior_error, "Give a prior of this error");
+  auto* recorded =
+      app.add_option("--prior-error", options.prior_error, "Give a prior of this error");
+  app.add_flag("--predicted", options.predicted, "Give the cost model's predictions as a prior")
+      ->excludes(recorded);
   app.add_flag("--each", options.each, "A line for each table");
   CLI11_PARSE(app, argc, argv);
   const std::vector<Table> tables = read_tables(options.tables);
@@ -124,14 +141,13 @@ int run(int argc, char** argv) {
            "p90", "worst", "<= 2 %", "measured", "share %", "seconds");
   for (const Table& table : tables) {
     const Space space = space_of(table);
-    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, -1);
+    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, {});
     const double of_exhaustive = double(exhaustive.measurements);
     const std::string name = table_name(table.task, table.rows, table.inner);
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        outcome.add(run_one(options.strategies[k], table, space, seed, options.prior_error),
-                    of_exhaustive);
+        outcome.add(run_one(options.strategies[k], table, space, seed, options), of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);
       for (const double taken : outcome.measurements) all_taken[k] += taken;
@@ -139,7 +155,7 @@ int run(int argc, char** argv) {
     }
     all_exhaustive += of_exhaustive * double(options.seeds);
     ReplayResult none{};
-    none.regret = 1 / table.candidates[table.best()].ratio() - 1;
+    none.regret = table.regrets()[0];
     keeps_default.add(none, of_exhaustive);
   }
   for (std::size_t k = 0; k < outcomes.size(); ++k) {
