@@ -40,7 +40,7 @@ CpuModel invented_cpu() {
   set(&CpuModel::division_latency, 12);
   set(&CpuModel::lines_in_flight, 16);
   set(&CpuModel::lines_to_learn, 32);
-  set(&CpuModel::memory_latency_ns, 100);
+  set(&CpuModel::memory_latency_ns, 120);
   set(&CpuModel::read_gbs, 8);
   set(&CpuModel::write_gbs, 16);
   set(&CpuModel::launch_us, 3);
@@ -110,7 +110,7 @@ TEST(CpuCostModel, EachPartByHand) {
   EXPECT_NEAR(p.part(Resource::shared), (1024 + 128) * ns, 1e-15);  // stores; loads between
   EXPECT_NEAR(p.part(Resource::dependencies), 360 * ns, 1e-15);
   EXPECT_NEAR(p.part(Resource::dram), 448 * 64 / 8.0 * ns, 1e-15);
-  EXPECT_NEAR(p.part(Resource::latency), (32 / (256 / 18.0) + 32 / 16.0) * 100 * ns, 1e-15);
+  EXPECT_NEAR(p.part(Resource::latency), (32 / (256 / 18.0) + 32 / 16.0) * 120 * ns, 1e-15);
   EXPECT_NEAR(p.part(Resource::launch), 4e-6, 1e-15);
   EXPECT_EQ(p.part(Resource::fp64), 0);
   EXPECT_EQ(p.part(Resource::convert), 0);
@@ -129,7 +129,7 @@ TEST(CpuCostModel, EachPartByHand) {
   const double loop = root({4608 / 4.0, 2560, 5120, 5120 / 4.0, 1024, 360}, 9);
   const double between = root({1856 / 4.0, 128, 128}, 9);
   const double streamed = root({3584, loop + between}, 3);
-  const double waited = 3584 + (32 / (256 / 18.0) + 2) * 100;
+  const double waited = 3584 + (32 / (256 / 18.0) + 2) * 120;
   EXPECT_NEAR(p.seconds, root({streamed, waited}, 9) * ns + 4e-6, 1e-12);
 }
 
