@@ -126,7 +126,9 @@ class Counter {
     if (expanded_) {
       wide_ = std::floor(double(p_.channels) / v);
       narrow_ = double(p_.channels) - wide_ * v;
-      visits_ = pieces_ = wide_ + narrow_;
+      wide_pieces_ = wide_;
+      narrow_pieces_ = narrow_;
+      visits_ = wide_ + narrow_;
       piece_columns_ = v;
     } else {
       const auto of_columns = [&](double columns, double times) {
@@ -134,7 +136,8 @@ class Counter {
         const double narrow = columns - wide * v * double(v > 1);
         wide_ += times * wide;
         narrow_ += times * narrow;
-        pieces_ += times * (chunks(wide) + chunks(narrow));
+        wide_pieces_ += times * chunks(wide);
+        narrow_pieces_ += times * chunks(narrow);
         visits_ += times;
       };
       const double columns = last_ ? width : double(cut_.columns);
@@ -147,6 +150,8 @@ class Counter {
     blocks_ = double(cut_.row_slices - 1) * divide_up(double(cut_.rows), s_.rows) +
               divide_up(rest, s_.rows);
   }
+
+  [[nodiscard]] double pieces() const { return wide_pieces_ + narrow_pieces_; }
 
   [[nodiscard]] CoreCounts arithmetic(const Operations& ops, double lanes) const {
     const double one = passes(lanes, double(size_));
@@ -286,11 +291,12 @@ class Counter {
     const double lanes = s_.vector;
     f.first = rows * (wide_ * first_step(lanes, s_.unroll) + narrow_ * first_step(1, 1));
     f.between = blocks_ * visits_ * visit(lanes);
-    f.between.instructions += rows * pieces_ * run_instructions() + blocks_ * kBlockInstructions;
-    if (task_.sums()) f.between += blocks_ * pieces_ * flush(lanes);
+    f.between.instructions += rows * pieces() * run_instructions() + blocks_ * kBlockInstructions;
+    if (task_.sums())
+      f.between += blocks_ * (wide_pieces_ * flush(lanes) + narrow_pieces_ * flush(1));
     if (task_.sums() && split()) {
       f.second = rows * (wide_ * second_step(lanes) + narrow_ * second_step(1));
-      f.second.instructions += rows * pieces_ * run_instructions();
+      f.second.instructions += rows * pieces() * run_instructions();
     }
   }
 
@@ -317,7 +323,7 @@ class Counter {
         double(cut_.column_slices > 1 ? p_.segments() * cut_.column_slices : cut_.segment_slices);
     // Rows read one after another are one stream. The rows of a block read side by side, or parts
     // of rows, are followed anew each.
-    const bool in_order = s_.rows == 1 || pieces_ <= stretches;
+    const bool in_order = s_.rows == 1 || pieces() <= stretches;
     const auto tensor = [&](Type type) {
       const double lines = elements * double(size_of(type)) / kLine;
       const double learnt = std::min(lines / stretches, cpu.lines_to_learn.value);
@@ -357,13 +363,12 @@ class Counter {
   // What is in flight, by the window or by the schedule's requests.
   void request(CpuFacts& f, double read) const {
     const CpuModel& cpu = work_.cpu;
-    const double line_columns =
-        kLine / double(size_of(p_.x_type)) * (wide_ > 0 ? 1.0 / s_.vector : 1.0);
-    const CoreCounts step = wide_ > 0 ? first_step(s_.vector, s_.unroll) : first_step(1, 1);
-    const double lines_a_step =
-        1 / line_columns *
-        (backward_ ? 1 + double(size_of(p_.y_type)) / double(size_of(p_.x_type)) : 1);
-    f.lines_ahead = std::clamp(cpu.window.value / step.instructions * lines_a_step, 1.0,
+    const bool vectors = wide_ > 0;
+    const double lanes = vectors ? s_.vector : 1;
+    const double bytes_a_step =
+        lanes * double(size_of(p_.x_type) + (backward_ ? size_of(p_.y_type) : 0));
+    const CoreCounts step = first_step(lanes, vectors ? s_.unroll : 1);
+    f.lines_ahead = std::clamp(cpu.window.value / step.instructions * bytes_a_step / kLine, 1.0,
                                cpu.lines_in_flight.value);
     if (s_.prefetch == 0) return;
     const double ahead = double(s_.prefetch) * s_.rows;
@@ -418,7 +423,8 @@ class Counter {
   double wide_ = 0;           // vectors
   double narrow_ = 0;         // single columns
   double visits_ = 0;         // of a segment or a vector of columns, in each block
-  double pieces_ = 0;         // runs of the innermost loop
+  double wide_pieces_ = 0;    // runs of the innermost loop, over vectors
+  double narrow_pieces_ = 0;  // and over single columns
   double piece_columns_ = 0;  // columns of a piece
   double blocks_ = 0;         // of rows, of all slices
 };
