@@ -21,6 +21,9 @@ struct Limit {
 constexpr Limit kQuick = {8, 24, 64};
 constexpr Limit kThorough = {4, 64, 400};
 
+// Two predictions closer than this are not told apart.
+constexpr double kPromise = 0.05;
+
 }  // namespace
 
 std::string_view to_string(TuneEffort effort) { return kEfforts.at(std::size_t(effort)); }
@@ -47,6 +50,12 @@ std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
   return guided_strategy({.seed = seed, .first = looked_at / 4, .limit = looked_at},
                          coordinates(space), prior);
+}
+
+std::size_t instant_choice(std::span<const double> predicted) {
+  const auto lowest = std::min_element(predicted.begin(), predicted.end());
+  if (*lowest > predicted.front() * (1 - kPromise)) return 0;
+  return std::size_t(lowest - predicted.begin());
 }
 
 }  // namespace grkan

@@ -11,15 +11,17 @@
 //   generator       names the code that makes kernels: the same
 //   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
 //                   inner or default schedules are passed over
-// Effort: instant measures nothing and answers with the default; quick and thorough look at what
+// Effort: instant measures nothing and answers with the default, or on a CPU with what the cost
+// model predicts to be faster by more than it is wrong; quick and thorough look at what
 // the CPU's cost model predicts to be fastest, or at a random sample on a GPU, and then around the
 // best; exhaustive looks at everything.
 //
 // Answer (JSON):
 //   schema, task, target, determinism, rows, inner, effort, seed
 //   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
-//   evidence          "measured", or "default" for effort instant and for a search that was
-//                     stopped before it compared anything; "predicted"
+//   evidence          "measured"; "predicted"; or "default" where nothing promises to be faster,
+//   and
+//                     for a search that was stopped before it compared anything
 //   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
 //   near_ties         schedules as fast as the best
 //   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
@@ -27,9 +29,10 @@
 //   space {tried, candidates, left_out {reason: count}, refused {reason: count} (once compiled)},
 //   looked_at, resumed (candidates known from lines)
 //   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
-// A figure that is not known is null. Of a prediction also gpu, counts ("executed" or "static", of
-// each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor, tail_seconds,
-// parts_seconds {resource: seconds}, assumed [figures]}; its seconds have a median alone.
+// A figure that is not known is null. Of a prediction also gpu (not of a CPU), counts ("executed"
+// or "static", of each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor,
+// tail_seconds, parts_seconds {resource: seconds}, assumed [figures]}; its seconds have a median
+// alone.
 //
 // A recorded line (JSON, one for each candidate and round):
 //   schema, task, target, compiler, generator, default (schedule), schedule, rows, inner, status,
