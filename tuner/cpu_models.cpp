@@ -19,7 +19,8 @@ constexpr std::string_view kSheet = "AMD EPYC 9004 data sheet: 12 channels of DD
 // of several runs; docs/prediction.md tells more. LLVM 22's scheduling model of znver4 has the same
 // divisions and conversions.
 constexpr std::string_view kArithmetic = "loops of one instruction, and of it beside others";
-constexpr std::string_view kChains = "chains of loads over 96 MiB, 4 lines of each page";
+constexpr std::string_view kWaiting =
+    "24 lines at once at 4.8 ns each, as rows side by side take; chains of loads say 140 to 175";
 constexpr std::string_view kRows = "two arrays read into a third, row blocks of several widths";
 constexpr std::string_view kStreams = "arrays of 96 MiB read, copied and filled";
 constexpr std::string_view kCalls = "a guess: only what differs between schedules matters";
@@ -44,7 +45,7 @@ constexpr CpuModel kZen4 = {
     .l1_bytes = published(32 * kKiB, kGuide),
     .l2_bytes = published(1024 * kKiB, kGuide),
     .l2_line_clocks = published(2, kGuide),
-    .memory_latency_ns = measured(115, kChains),
+    .memory_latency_ns = assumed(115, kWaiting),
     .lines_in_flight = published(24, kGuide),
     .lines_to_learn = measured(32, kRows),
     .read_gbs = measured(28, kStreams),
