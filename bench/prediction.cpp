@@ -104,34 +104,6 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
   return all;
 }
 
-// Places of values in order, equal ones sharing the mean of theirs.
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<double> all;
-  for (const double value : values) {
-    const auto less =
-        std::count_if(values.begin(), values.end(), [&](double v) { return v < value; });
-    const auto same = std::count(values.begin(), values.end(), value);
-    all.push_back(double(less) + double(same - 1) / 2);
-  }
-  return all;
-}
-
-// Spearman's.
-double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const std::vector<double> x = ranks(a);
-  const std::vector<double> y = ranks(b);
-  const double mean = double(x.size() - 1) / 2;
-  double xy = 0;
-  double xx = 0;
-  double yy = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1;
-}
-
 struct Agreement {
   double correlation = 0;
   bool top_holds_best = false;

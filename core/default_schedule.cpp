@@ -34,17 +34,18 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
   // A row at a time reads memory in order; narrow segments need more rows to share coefficients,
   // and sums more terms in a run than a segment's width gives. Measured: bench/RESULTS.md.
   const std::int64_t width = p.segment_width() * inner;
-  constexpr std::int64_t kWide = 64;
-  constexpr std::int64_t kWideSums = 512;
+  constexpr std::int64_t kWide = 32;
+  constexpr std::int64_t kWideSums = 64;
+  constexpr std::int64_t kWidestSums = 512;
   // AVX-512 has the registers for the ten sums beside the rest.
   const bool many_registers = target.vector_bits() == 512;
-  if (task.sums() && many_registers) s.backward = CpuSchedule::fused;
-  if (width >= kWide && task.sums() && many_registers) {
-    s.rows = 4;
-  } else if (width >= kWide && task.sums()) {
+  if (task.sums() && many_registers) {
+    s.backward = CpuSchedule::fused;
+    s.rows = width > kWideSums ? 4 : 8;
+  } else if (task.sums() && width >= kWideSums) {
     s.slice_rows = 64;
-    s.rows = width < kWideSums ? 8 : 1;
-  } else if (width >= kWide) {
+    s.rows = width < kWidestSums ? 8 : 1;
+  } else if (!task.sums() && width >= kWide) {
     s.rows = 1;
   }
   if (p.layout == Layout::channels_last && p.segment_width() % s.vector != 0 &&
@@ -54,8 +55,10 @@ CpuSchedule default_cpu(const Task& task, const Target& target, std::int64_t row
     // Lines are finished in many visits: stores past the cache would send them in pieces.
     if (task.sums()) s.stores = CpuSchedule::cached;
   }
-  if (large && p.layout == Layout::channels_last) {
-    s.prefetch = task.sums() && many_registers ? 2 : 1;
+  // Rows side by side are streams that the processor itself does not follow.
+  if (p.layout == Layout::channels_last) {
+    if (task.sums() && many_registers && s.coefficients == CpuSchedule::broadcast) s.prefetch = 1;
+    if (large) s.prefetch = task.sums() && many_registers ? 2 : 1;
   }
   return s;
 }

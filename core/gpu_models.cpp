@@ -15,16 +15,6 @@ constexpr double kKiB = 1024;
 constexpr double kMiB = 1024 * kKiB;
 constexpr double kGiB = 1024 * kMiB;  // memory sold as "80 GB" is reported as nearly 80 GiB
 
-constexpr Figure published(double value, std::string_view source) {
-  return {value, FigureKind::published, source};
-}
-constexpr Figure measured(double value, std::string_view source) {
-  return {value, FigureKind::microbenchmark, source};
-}
-constexpr Figure assumed(double value, std::string_view source) {
-  return {value, FigureKind::assumed, source};
-}
-
 constexpr std::string_view kGuide = "CUDA C++ Programming Guide, compute capabilities";
 constexpr std::string_view kHopper = "NVIDIA H100 Tensor Core GPU Architecture (whitepaper)";
 constexpr std::string_view kAmpere = "NVIDIA A100 Tensor Core GPU Architecture (whitepaper)";
@@ -223,11 +213,6 @@ constexpr std::array kModels = {
 };
 
 }  // namespace
-
-std::string_view to_string(FigureKind kind) {
-  constexpr std::array<std::string_view, 3> kNames = {"published", "microbenchmark", "assumed"};
-  return kNames.at(std::size_t(kind));
-}
 
 std::span<const FigureField> figure_fields() { return kFields; }
 

@@ -2,22 +2,12 @@
 // carries its source and how sure it is.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "core/figure.h"
+
 namespace grkan {
-
-// published: the maker's data sheet or programming guide. microbenchmark: measured by others.
-// assumed: derived from a sister model or rounded; good for estimates only.
-enum class FigureKind : std::uint8_t { published, microbenchmark, assumed };
-std::string_view to_string(FigureKind kind);
-
-struct Figure {
-  double value = 0;
-  FigureKind kind = FigureKind::assumed;
-  std::string_view source;
-};
 
 struct GpuModel {
   std::string_view name;       // "h200": as in virtual:h200 and --gpu h200
@@ -48,10 +38,7 @@ struct GpuModel {
 };
 
 // Its figures by name, in the order above.
-struct FigureField {
-  std::string_view name;
-  Figure GpuModel::* figure;
-};
+using FigureField = NamedFigure<GpuModel>;
 std::span<const FigureField> figure_fields();
 
 std::span<const GpuModel> gpu_models();

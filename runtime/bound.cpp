@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "runtime/slices.h"
+#include "core/slices.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

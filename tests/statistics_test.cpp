@@ -118,5 +118,17 @@ TEST(Statistics, FewSamplesAreNotJudged) {
   EXPECT_FALSE(find_disturbance(std::vector<double>{1, 5, 1, 5, 1, 5, 1, 5}).disturbed);
 }
 
+TEST(RankCorrelation, AlikeOppositeAndTied) {
+  const std::vector<double> rising = {1, 2, 30, 400};
+  EXPECT_NEAR(rank_correlation(rising, std::vector<double>{5, 6, 7, 8}), 1, 1e-12);
+  EXPECT_NEAR(rank_correlation(rising, std::vector<double>{8, 7, 6, 5}), -1, 1e-12);
+  // 1 - 6 (1 + 1) / (4 (16 - 1)): two neighbours swapped.
+  EXPECT_NEAR(rank_correlation(rising, std::vector<double>{1, 3, 2, 4}), 0.8, 1e-12);
+  // Places 0.5, 0.5, 2, 3.
+  EXPECT_NEAR(rank_correlation(rising, std::vector<double>{1, 1, 2, 3}), 4.5 / std::sqrt(22.5),
+              1e-12);
+  EXPECT_EQ(rank_correlation(rising, std::vector<double>{1, 1, 1, 1}), 1);
+}
+
 }  // namespace
 }  // namespace grkan

@@ -1,7 +1,5 @@
 #include "tuner/cost_model.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -19,23 +17,10 @@ constexpr double kArithmeticLatency = 4;
 constexpr double kL2Latency = 0.5;
 // How parts that overlap add up: the root of the sum of their powers. 2 for the bandwidth and the
 // latency of memory, which meet slowly: a V100 with 6 to 100 % of its threads (gpu-benches, "sum1")
-// is met within 11 %. 9 for all else, nearly the largest alone: at the ridge of a V100's roofline
-// (gpu-benches, cuda-roofline) both memory and arithmetic reach 93 %, which gives 8.6 to 9.9.
+// is met within 11 %. kOverlapPower for all else, nearly the largest alone: at the ridge of a
+// V100's roofline (gpu-benches, cuda-roofline) both memory and arithmetic reach 93 %, which gives
+// 8.6 to 9.9.
 constexpr double kMemoryPower = 2;
-constexpr double kOverlapPower = 9;
-
-using Parts = std::array<double, kResources>;
-
-double& at(Parts& parts, Resource resource) { return parts.at(std::size_t(resource)); }
-double at(const Parts& parts, Resource resource) { return parts.at(std::size_t(resource)); }
-
-double norm(std::span<const double> parts, double power) {
-  const double most = *std::max_element(parts.begin(), parts.end());
-  if (most <= 0) return 0;
-  double sum = 0;
-  for (const double part : parts) sum += std::pow(part / most, power);
-  return most * std::pow(sum, 1 / power);
-}
 
 // Parts that overlap. Those of the launch itself don't.
 double together(Parts parts) {
@@ -123,48 +108,23 @@ LaunchTime time_of(const LaunchFacts& f, const GpuModel& gpu) {
   return time;
 }
 
-// The figures that a prediction with these parts was made of.
-std::vector<std::string> assumed_figures(const Parts& parts, const GpuModel& gpu) {
-  struct Use {
-    Resource resource;
-    Figure GpuModel::* figure;
-  };
-  constexpr std::array kUses = {Use{Resource::dram, &GpuModel::bandwidth_gbs},
-                                Use{Resource::dram, &GpuModel::bandwidth_reached},
-                                Use{Resource::latency, &GpuModel::memory_latency_ns},
-                                Use{Resource::l2, &GpuModel::l2_bandwidth_gbs},
-                                Use{Resource::issue, &GpuModel::multiprocessors},
-                                Use{Resource::issue, &GpuModel::clock_mhz},
-                                Use{Resource::issue, &GpuModel::warp_schedulers},
-                                Use{Resource::fp32, &GpuModel::fp32_lanes},
-                                Use{Resource::fp64, &GpuModel::fp64_lanes},
-                                Use{Resource::special, &GpuModel::special_lanes},
-                                Use{Resource::convert, &GpuModel::convert_lanes},
-                                Use{Resource::integer, &GpuModel::integer_lanes},
-                                Use{Resource::shared, &GpuModel::shared_bytes_a_clock},
-                                Use{Resource::atomics, &GpuModel::atomic_clocks},
-                                Use{Resource::launch, &GpuModel::launch_us}};
-  std::vector<std::string> names;
-  for (const FigureField& field : figure_fields()) {
-    const Figure& figure = gpu.*field.figure;
-    const bool used = std::any_of(kUses.begin(), kUses.end(), [&](const Use& use) {
-      return use.figure == field.figure && at(parts, use.resource) > 0;
-    });
-    if (used && figure.kind == FigureKind::assumed) {
-      names.push_back(fmt::format("{}: {}", field.name, figure.source));
-    }
-  }
-  return names;
-}
+constexpr std::array kUses = {FigureUse{Resource::dram, &GpuModel::bandwidth_gbs},
+                              FigureUse{Resource::dram, &GpuModel::bandwidth_reached},
+                              FigureUse{Resource::latency, &GpuModel::memory_latency_ns},
+                              FigureUse{Resource::l2, &GpuModel::l2_bandwidth_gbs},
+                              FigureUse{Resource::issue, &GpuModel::multiprocessors},
+                              FigureUse{Resource::issue, &GpuModel::clock_mhz},
+                              FigureUse{Resource::issue, &GpuModel::warp_schedulers},
+                              FigureUse{Resource::fp32, &GpuModel::fp32_lanes},
+                              FigureUse{Resource::fp64, &GpuModel::fp64_lanes},
+                              FigureUse{Resource::special, &GpuModel::special_lanes},
+                              FigureUse{Resource::convert, &GpuModel::convert_lanes},
+                              FigureUse{Resource::integer, &GpuModel::integer_lanes},
+                              FigureUse{Resource::shared, &GpuModel::shared_bytes_a_clock},
+                              FigureUse{Resource::atomics, &GpuModel::atomic_clocks},
+                              FigureUse{Resource::launch, &GpuModel::launch_us}};
 
 }  // namespace
-
-std::string_view to_string(Resource resource) {
-  constexpr std::array<std::string_view, kResources> kNames = {
-      "dram",    "latency", "l2",     "issue",   "fp32",         "fp64",  "special",
-      "convert", "integer", "shared", "atomics", "dependencies", "launch"};
-  return kNames.at(std::size_t(resource));
-}
 
 Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
   Prediction p;
@@ -177,8 +137,8 @@ Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
     p.floor_seconds += facts.dram_bytes / (gpu.bandwidth_gbs.value * 1e9);
     p.executed = p.executed && facts.executed;
   }
-  p.bound = Resource(std::max_element(p.parts.begin(), p.parts.end()) - p.parts.begin());
-  p.assumed = assumed_figures(p.parts, gpu);
+  p.bound = largest(p.parts);
+  p.assumed = assumed_figures<GpuModel>(p.parts, gpu, figure_fields(), kUses);
   return p;
 }
 

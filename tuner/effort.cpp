@@ -21,6 +21,9 @@ struct Limit {
 constexpr Limit kQuick = {8, 24, 64};
 constexpr Limit kThorough = {4, 64, 400};
 
+// Two predictions closer than this are not told apart.
+constexpr double kPromise = 0.05;
+
 }  // namespace
 
 std::string_view to_string(TuneEffort effort) { return kEfforts.at(std::size_t(effort)); }
@@ -34,6 +37,7 @@ SearchOptions search_options(TuneEffort effort) {
   if (effort == TuneEffort::quick) {
     options.screen_rounds = 2;
     options.final_rounds = 24;
+    options.drop_factor = 1.15;
   }
   options.budget_seconds = kBudgets.at(std::size_t(effort));
   return options;
@@ -45,8 +49,14 @@ std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
   const Limit& limit = effort == TuneEffort::thorough ? kThorough : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
-  return guided_strategy({.seed = seed, .first = looked_at / 4, .limit = looked_at},
+  return guided_strategy({.seed = seed, .first = looked_at / 8, .limit = looked_at},
                          coordinates(space), prior);
+}
+
+std::size_t instant_choice(std::span<const double> predicted) {
+  const auto lowest = std::min_element(predicted.begin(), predicted.end());
+  if (*lowest > predicted.front() * (1 - kPromise)) return 0;
+  return std::size_t(lowest - predicted.begin());
 }
 
 }  // namespace grkan

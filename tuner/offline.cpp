@@ -14,6 +14,7 @@
 #include "tuner/cost_model.h"
 #include "tuner/launch_facts.h"
 #include "tuner/parallel.h"
+#include "tuner/prediction_json.h"
 #include "tuner/pruning.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
@@ -45,27 +46,8 @@ struct Candidate {
   }
 };
 
-Json seconds_json(const Prediction* prediction) {
-  if (prediction == nullptr) return nullptr;
-  return {{"median", prediction->seconds}, {"p10", nullptr}, {"p90", nullptr}, {"samples", 0}};
-}
-
-std::string_view counts_name(const Prediction& prediction) {
-  return prediction.executed ? "executed" : "static";
-}
-
-Json prediction_json(const Prediction& p) {
-  Json parts = Json::object();
-  for (std::size_t i = 0; i < kResources; ++i) {
-    parts[std::string(to_string(Resource(i)))] = p.part(Resource(i));
-  }
-  return {{"counts", counts_name(p)},
-          {"bound", to_string(p.bound)},
-          {"floor_seconds", p.floor_seconds},
-          {"fraction_of_floor", p.fraction_of_floor()},
-          {"tail_seconds", p.tail_seconds},
-          {"parts_seconds", parts},
-          {"assumed", p.assumed}};
+Json seconds_of(const Prediction* prediction) {
+  return prediction == nullptr ? Json(nullptr) : seconds_json(*prediction);
 }
 
 class OfflineTuning {
@@ -331,7 +313,7 @@ class OfflineTuning {
       list.push_back({{"schedule", names_[i]},
                       {"status", to_string(c.status)},
                       {"why", c.why},
-                      {"seconds", seconds_json(c.best())},
+                      {"seconds", seconds_of(c.best())},
                       {"counts", c.best() != nullptr ? Json(counts_name(*c.best())) : Json()},
                       {"ratio_to_default", c.best() != nullptr ? Json(cost(i)) : Json()},
                       {"error_scaled", c.executed ? finite_json(c.error_scaled) : Json()},
@@ -353,10 +335,10 @@ class OfflineTuning {
     }
     Json json = answer_head(request_);
     json.update({{"schedule", names_[winner_]},
-                 {"default", {{"schedule", names_[0]}, {"seconds", seconds_json(standard.best())}}},
+                 {"default", {{"schedule", names_[0]}, {"seconds", seconds_of(standard.best())}}},
                  {"evidence", "predicted"},
                  {"counts", counts_name(*winner.best())},
-                 {"seconds", seconds_json(winner.best())},
+                 {"seconds", seconds_of(winner.best())},
                  {"error_scaled", winner.executed ? finite_json(winner.error_scaled) : Json()},
                  {"ratio_to_default", {{"median", cost(winner_)}}},
                  {"prediction", prediction_json(*winner.best())},

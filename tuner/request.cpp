@@ -77,6 +77,8 @@ TuneRequest parse_tune_request(std::string_view text) {
   TuneRequest request{.task = parse_task(text_of(json, "task", nullptr)),
                       .target = parse_target(text_of(json, "target", nullptr)),
                       .gpu = {},
+                      .machine = text_of(json, "machine", ""),
+                      .threads = integer_of(json, "threads", 1, 1),
                       .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
                       .rows = integer_of(json, "rows", 1, 0),
                       .inner = integer_of(json, "inner", 1, 1),

@@ -39,6 +39,18 @@ std::size_t order_of_interval(std::size_t n, double confidence) {
   return k;
 }
 
+// Places of values in order, equal ones sharing the mean of theirs.
+std::vector<double> places(std::span<const double> values) {
+  std::vector<double> all;
+  for (const double value : values) {
+    const auto less =
+        std::count_if(values.begin(), values.end(), [&](double v) { return v < value; });
+    const auto same = std::count(values.begin(), values.end(), value);
+    all.push_back(double(less) + double(same - 1) / 2);
+  }
+  return all;
+}
+
 }  // namespace
 
 double quantile(std::span<const double> sample, double q) {
@@ -75,6 +87,21 @@ Comparison compare(std::span<const double> a, std::span<const double> b, double 
     c.high = ratios[rounds - k];
   }
   return c;
+}
+
+double rank_correlation(std::span<const double> a, std::span<const double> b) {
+  const std::vector<double> x = places(a);
+  const std::vector<double> y = places(b);
+  const double mean = double(x.size() - 1) / 2;
+  double xy = 0;
+  double xx = 0;
+  double yy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1;
 }
 
 Disturbance find_disturbance(std::span<const double> times, const QuietLimits& limits) {

@@ -37,6 +37,10 @@ struct Comparison {
 };
 Comparison compare(std::span<const double> a, std::span<const double> b, double confidence = 0.99);
 
+// Spearman's: how alike two lists order the same things, 1: just so. Equal values share their
+// place.
+double rank_correlation(std::span<const double> a, std::span<const double> b);
+
 // Whether the machine was busy or throttled, judged by one candidate's times in order of time.
 struct QuietLimits {
   double spread = 0.25;     // (p90 - p10) / median

@@ -180,7 +180,7 @@ class Guided : public Strategy {
   // Costs above this many times the best one are all the same.
   static constexpr double kSlow = 3;
   // Standard deviations that a candidate is given the benefit of.
-  static constexpr double kDoubt = 1;
+  static constexpr double kDoubt = 3;
 
   // Of larger spaces, so many are looked at with care: the lowest priors or random ones, and all
   // neighbours of the best.

@@ -1,12 +1,15 @@
 // Searches on recorded tables (table.h), without the hardware: how far each way of searching stays
-// behind the true best, and how many of the measurements of an exhaustive search it takes. Every
-// table is searched with several seeds. `random` is given as many measurements as `quick` took.
+// behind the exhaustive search's winner, and how many of the measurements of an exhaustive search
+// it takes. Every table is searched with several seeds. `random` is given as many measurements as
+// `quick` took.
 //
 //   build/bin/bench_replay [--tables bench/replay/tables] [--strategy quick,random] [--seeds 10]
-//                          [--prior-error S] [--each]
+//                          [--prior-error S | --predicted] [--against-best] [--each]
 //
 // --prior-error: quick and thorough are given the recorded costs as a prior, each wrong by a factor
 // of exp(N(0, S)): what a cost model of that quality is worth.
+// --predicted: they are given what the CPU's cost model predicts. `instant` takes what it promises
+// and measures nothing.
 // --each: a line for each table too.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -21,6 +24,7 @@
 #include "bench/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
+#include "tuner/cpu_cost_model.h"
 #include "tuner/effort.h"
 #include "tuner/statistics.h"
 
@@ -31,7 +35,9 @@ struct Options {
   std::string tables = "bench/replay/tables";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
-  double prior_error = -1;  // negative: no prior
+  double prior_error = -1;  // negative: no such prior
+  bool predicted = false;   // the cost model's
+  bool against_best = false;
   bool each = false;
 };
 
@@ -59,7 +65,7 @@ struct Outcome {
   }
 };
 
-std::vector<double> prior_of(const Table& table, double error, std::uint64_t seed) {
+std::vector<double> recorded_prior(const Table& table, double error, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
   std::vector<double> prior;
@@ -73,19 +79,28 @@ std::vector<double> prior_of(const Table& table, double error, std::uint64_t see
 }
 
 ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effort,
-                        std::uint64_t seed, double prior_error) {
+                        std::uint64_t seed, const Options& options) {
   std::vector<double> prior;
-  if (prior_error >= 0) prior = prior_of(table, prior_error, seed);
+  if (options.predicted) prior = predicted_seconds(work_of(table), space.schedules);
+  if (options.prior_error >= 0) prior = recorded_prior(table, options.prior_error, seed);
   const auto strategy = effort_strategy(effort, space, seed, prior);
   return replay(table, *strategy, search_options(effort), seed);
 }
 
+ReplayResult take_instant(const Table& table, const Space& space) {
+  ReplayResult result;
+  result.winner = instant_choice(predicted_seconds(work_of(table), space.schedules));
+  result.regret = table.regrets()[result.winner];
+  return result;
+}
+
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
-                     std::uint64_t seed, double prior_error) {
+                     std::uint64_t seed, const Options& options) {
+  if (name == "instant") return take_instant(table, space);
   if (name != "random") {
-    return run_effort(table, space, parse_tune_effort(name), seed, prior_error);
+    return run_effort(table, space, parse_tune_effort(name), seed, options);
   }
-  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, seed, prior_error);
+  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, seed, options);
   const auto strategy = random_strategy(seed, table.candidates.size());
   return replay(table, *strategy, search_options(TuneEffort::quick), seed, quick.measurements);
 }
@@ -105,12 +120,17 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("Searches on recorded tables");
   app.add_option("--tables", options.tables, "Folder of tables")->capture_default_str();
-  app.add_option("--strategy", options.strategies, "quick, thorough, exhaustive, random")
+  app.add_option("--strategy", options.strategies, "instant, quick, thorough, exhaustive, random")
       ->delimiter(',');
   app.add_option("--seeds", options.seeds, "Searches of each table")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--prior-error", options.prior_error, "Give a prior of this error");
+  auto* recorded =
+      app.add_option("--prior-error", options.prior_error, "Give a prior of this error");
+  app.add_flag("--predicted", options.predicted, "Give the cost model's predictions as a prior")
+      ->excludes(recorded);
+  app.add_flag("--against-best", options.against_best,
+               "Regret against the table's lowest median, not the exhaustive search's winner");
   app.add_flag("--each", options.each, "A line for each table");
   CLI11_PARSE(app, argc, argv);
   const std::vector<Table> tables = read_tables(options.tables);
@@ -124,14 +144,19 @@ int run(int argc, char** argv) {
            "p90", "worst", "<= 2 %", "measured", "share %", "seconds");
   for (const Table& table : tables) {
     const Space space = space_of(table);
-    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, -1);
+    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, {});
     const double of_exhaustive = double(exhaustive.measurements);
+    const std::size_t against = options.against_best ? table.best() : exhaustive.winner;
+    const auto regret = [&](std::size_t winner) {
+      return table.candidates[winner].ratio() / table.candidates[against].ratio() - 1;
+    };
     const std::string name = table_name(table.task, table.rows, table.inner);
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        outcome.add(run_one(options.strategies[k], table, space, seed, options.prior_error),
-                    of_exhaustive);
+        ReplayResult result = run_one(options.strategies[k], table, space, seed, options);
+        result.regret = regret(result.winner);
+        outcome.add(result, of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);
       for (const double taken : outcome.measurements) all_taken[k] += taken;
@@ -139,7 +164,7 @@ int run(int argc, char** argv) {
     }
     all_exhaustive += of_exhaustive * double(options.seeds);
     ReplayResult none{};
-    none.regret = 1 / table.candidates[table.best()].ratio() - 1;
+    none.regret = regret(0);
     keeps_default.add(none, of_exhaustive);
   }
   for (std::size_t k = 0; k < outcomes.size(); ++k) {

@@ -64,6 +64,18 @@ Space space_of(const Table& table) {
   return space;
 }
 
+CpuWork work_of(const Table& table) {
+  const CpuModel& cpu = cpu_model_for(table.target, table.machine);
+  const Schedule first = parse_schedule(table.candidates.front().schedule, table.target);
+  return {.task = table.task,
+          .schedule = std::get<CpuSchedule>(first),
+          .target = table.target,
+          .cpu = cpu,
+          .rows = table.rows,
+          .inner = table.inner,
+          .threads = table.threads};
+}
+
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
                     std::uint64_t seed, std::size_t most_measurements) {
   Recorded device(table, seed);
@@ -79,13 +91,11 @@ ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions option
       .cancelled = {},
       .now = [&] { return counted ? double(device.measurements()) : device.seconds(); }};
   const SearchResult result = search(table.candidates.size(), strategy, functions, options);
-  ReplayResult summary{
-      .winner = result.winner,
-      .regret =
-          table.candidates[result.winner].ratio() / table.candidates[table.best()].ratio() - 1,
-      .looked_at = 0,
-      .measurements = device.measurements(),
-      .seconds = device.seconds()};
+  ReplayResult summary{.winner = result.winner,
+                       .regret = table.regrets()[result.winner],
+                       .looked_at = 0,
+                       .measurements = device.measurements(),
+                       .seconds = device.seconds()};
   summary.looked_at = std::size_t(
       std::count_if(result.candidates.begin(), result.candidates.end(),
                     [](const CandidateResult& c) { return c.status != CandidateStatus::skipped; }));

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "bench/replay/table.h"
+#include "tuner/cpu_facts.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
 #include "tuner/strategy.h"
@@ -24,6 +25,10 @@ struct ReplayResult {
 
 // The table's candidates as a space, for strategies.
 Space space_of(const Table& table);
+
+// The table's call with its default schedule, as the CPU's cost model takes it. Throws
+// invalid_argument where it is no CPU's.
+CpuWork work_of(const Table& table);
 
 // Searches the table. The seed says with which round each candidate begins. `most_measurements`:
 // the search is given those, in the place of a time, as its budget.

@@ -110,6 +110,13 @@ std::size_t Table::best() const {
   return best;
 }
 
+std::vector<double> Table::regrets() const {
+  const double least = candidates[best()].ratio();
+  std::vector<double> all;
+  for (const TableCandidate& c : candidates) all.push_back(c.ratio() / least - 1);
+  return all;
+}
+
 Table parse_table(std::string_view text) {
   Table table;
   std::set<std::string> seen;

@@ -1,4 +1,4 @@
-#include "runtime/slices.h"
+#include "core/slices.h"
 
 #include <algorithm>
 
