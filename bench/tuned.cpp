@@ -1,0 +1,150 @@
+// What tuning gains, and whether it finds the same again, timed on this machine's CPU.
+//
+//   build/bin/bench_tuned [--problems bench/replay/problems.jsonl] [--effort quick] [--rounds 60]
+//   build/bin/bench_tuned --repeat 10 [--problems LIST]
+//
+// Each task is tuned into a cache of its own, then the winner and the default are timed in turn in
+// a run of their own. With --repeat, so many tasks of the list are tuned twice, with other seeds,
+// and the two winners are timed in turn.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bench/guarded.h"
+#include "cli/problem_list.h"
+#include "core/error.h"
+#include "core/print.h"
+#include "runtime/context.h"
+#include "runtime/tune.h"
+#include "runtime/workbench.h"
+#include "tuner/statistics.h"
+
+namespace grkan {
+namespace {
+
+struct Options {
+  std::string problems = "bench/replay/problems.jsonl";
+  std::string effort = "quick";
+  int rounds = 60;
+  int repeat = 0;  // 0: against the default
+  int threads = 0;
+};
+
+// A folder that goes when it is no longer needed.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "grkan_tuned_XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) fail(Status::io_error, "no folder in /tmp");
+    path_ = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t seed) {
+  const Folder folder;
+  Context context({.cache_dir = folder.path(), .threads = options.threads});
+  TuneOptions how;
+  how.effort = parse_effort(options.effort);
+  how.seed = seed;
+  return tune(context, context.device("cpu"), job.task, job.rows.high, job.inner, how).winner;
+}
+
+// a's time over b's, in turn.
+Comparison race(const Options& options, const cli::ListedTask& job, const std::string& a,
+                const std::string& b) {
+  if (a == b) return {.ratio = 1, .low = 1, .high = 1, .rounds = 0};
+  const Folder folder;
+  Context context({.cache_dir = folder.path(), .threads = options.threads});
+  Device& cpu = context.device("cpu");
+  Workbench bench(context, cpu, job.task, job.rows.high, job.inner);
+  const auto load = [&](const std::string& text) {
+    return context.kernel(cpu, job.task, parse_schedule(text, cpu.target()));
+  };
+  const auto one = load(a);
+  const auto other = load(b);
+  std::vector<double> first;
+  std::vector<double> second;
+  for (int round = 0; round < options.rounds; ++round) {
+    std::vector<double> x;
+    std::vector<double> y;
+    for (int turn = 0; turn < 8; ++turn) {
+      x.push_back(bench.time(*one));
+      y.push_back(bench.time(*other));
+    }
+    first.push_back(median(x));
+    second.push_back(median(y));
+  }
+  return compare(first, second);
+}
+
+int against_default(const Options& options, const std::vector<cli::ListedTask>& jobs) {
+  double logarithms = 0;
+  int slower = 0;
+  for (const cli::ListedTask& job : jobs) {
+    const Winner w = tuned(options, job, 1);
+    const Comparison c = race(options, job, w.schedule, w.default_schedule);
+    logarithms += std::log(c.ratio);
+    slower += c.low > 1 ? 1 : 0;
+    print_to(stdout, "{:66} {:6.3f} [{:.3f}, {:.3f}]{} {}\n", to_string(job), c.ratio, c.low,
+             c.high, w.disturbed ? " disturbed" : "", w.schedule);
+    std::fflush(stdout);
+  }
+  print_to(
+      stdout,
+      "{} tasks: the winner takes {:.3f} of the default's time (geometric mean); slower beyond "
+      "the noise: {}\n",
+      jobs.size(), std::exp(logarithms / double(jobs.size())), slower);
+  return 0;
+}
+
+int against_itself(const Options& options, const std::vector<cli::ListedTask>& jobs) {
+  int near = 0;
+  for (int k = 0; k < options.repeat; ++k) {
+    const cli::ListedTask& job = jobs[std::size_t(k) % jobs.size()];
+    const auto seed = std::uint64_t(2 * k + 1);
+    const Winner one = tuned(options, job, seed);
+    const Winner other = tuned(options, job, seed + 1);
+    const Comparison c = race(options, job, one.schedule, other.schedule);
+    near += std::abs(c.ratio - 1) <= 0.02 ? 1 : 0;
+    print_to(stdout, "{:66} {:6.3f} [{:.3f}, {:.3f}] {} {}\n", to_string(job), c.ratio, c.low,
+             c.high, one.schedule, other.schedule);
+    std::fflush(stdout);
+  }
+  print_to(stdout, "within 2 % of each other: {} of {}\n", near, options.repeat);
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("What tuning gains on this machine's CPU");
+  app.add_option("--problems", options.problems, "A list, as `grkan tune` takes it")
+      ->capture_default_str();
+  app.add_option("--effort", options.effort, "quick, thorough or exhaustive")
+      ->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Rounds of a comparison")
+      ->check(CLI::Range(9, 10000))
+      ->capture_default_str();
+  app.add_option("--repeat", options.repeat, "Tune so many entries twice and compare")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("--threads", options.threads, "Threads; 0: all")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  const std::vector<cli::ListedTask> jobs = cli::read_problem_list(options.problems, {1, 1}, 1);
+  return options.repeat > 0 ? against_itself(options, jobs) : against_default(options, jobs);
+}
+
+}  // namespace
+}  // namespace grkan
+
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }
