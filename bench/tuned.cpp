@@ -113,7 +113,7 @@ int against_itself(const Options& options, const std::vector<cli::ListedTask>& j
   int near = 0;
   for (int k = 0; k < options.repeat; ++k) {
     const cli::ListedTask& job = jobs[std::size_t(k) % jobs.size()];
-    const auto seed = std::uint64_t(2 * k + 1);
+    const std::uint64_t seed = 2 * std::uint64_t(k) + 1;
     const Winner one = tuned(options, job, seed);
     const Winner other = tuned(options, job, seed + 1);
     const Comparison c = race(options, job, one.schedule, other.schedule);
