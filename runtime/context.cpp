@@ -16,6 +16,12 @@ namespace {
 // nothing to compile with. Whatever is compiled for a GPU is stored under it too.
 constexpr std::string_view kAnyCompiler = "any";
 
+// Of "nvrtc 13.0.88 /path": the place is no part of a key.
+std::string name_and_version(const std::string& compiler) {
+  const std::size_t name = compiler.find(' ');
+  return name == std::string::npos ? compiler : compiler.substr(0, compiler.find(' ', name + 1));
+}
+
 }  // namespace
 
 DeviceDescription describe(const DeviceInfo& device) {
@@ -32,6 +38,7 @@ DeviceDescription describe(const DeviceInfo& device) {
 
 Context::Context(ContextOptions options)
     : options_(resolve(std::move(options))),
+      made_(utc_now()),
       pool_(options_.threads, options_.parallel_for),
       compiler_(options_.compiler),
       cache_({.folder = options_.cache_dir,
@@ -79,10 +86,7 @@ std::string Context::key_text(const Task& task, const Schedule& schedule, const 
 std::string Context::compiler_of(const Target& target) {
   if (!target.cuda()) return kCpuCompiler;
   try {
-    // "nvrtc 13.0.88 /path": the place is no part of a key.
-    const std::string text = compiler_.describe(target);
-    const std::size_t name = text.find(' ');
-    return name == std::string::npos ? text : text.substr(0, text.find(' ', name + 1));
+    return name_and_version(compiler_.describe(target));
   } catch (const Error& error) {
     log(LogLevel::debug, "no compiler for {}: {}", target.name, error.what());
     return std::string(kAnyCompiler);
@@ -120,8 +124,11 @@ std::optional<Binary> Context::cached_binary(const Task& task, const Schedule& s
   return payload ? load(*payload, task, schedule, target) : std::nullopt;
 }
 
-std::string Context::binary_hash(const Task& task, const Schedule& schedule, const Target& target) {
-  return content_hash(key_text(task, schedule, target, compiler_of(target)));
+std::string Context::binary_hash(const Task& task, const Schedule& schedule, const Target& target,
+                                 std::string_view compiler) {
+  const std::string name =
+      compiler.empty() ? compiler_of(target) : name_and_version(std::string(compiler));
+  return content_hash(key_text(task, schedule, target, name));
 }
 
 Binary Context::binary(const Task& task, const Schedule& schedule, const Target& target,

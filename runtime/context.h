@@ -32,6 +32,8 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   [[nodiscard]] const ContextOptions& options() const { return options_; }
+  // When it was made, as winners are dated.
+  [[nodiscard]] const std::string& made() const { return made_; }
   ThreadPool& pool() { return pool_; }
   CompilerClient& compiler() { return compiler_; }
   Cache& cache() { return cache_; }
@@ -51,8 +53,10 @@ class Context {
   // The same without compiling: nothing where it is not in the cache.
   std::optional<Binary> cached_binary(const Task& task, const Schedule& schedule,
                                       const Target& target, std::string_view hint = {});
-  // The hash of the key under which a schedule's binary lies in the cache.
-  std::string binary_hash(const Task& task, const Schedule& schedule, const Target& target);
+  // The hash of the key under which a schedule's binary lies in the cache. `compiler`: as its
+  // describe() names it; "": the one here, which may load the compiler library to ask.
+  std::string binary_hash(const Task& task, const Schedule& schedule, const Target& target,
+                          std::string_view compiler = {});
   // The kernel of a schedule on a device, loaded once for the context's life.
   std::shared_ptr<const Kernel> kernel(Device& device, const Task& task, const Schedule& schedule,
                                        std::string_view hint = {});
@@ -73,6 +77,7 @@ class Context {
                              const Target& target);
 
   ContextOptions options_;
+  std::string made_;
   ThreadPool pool_;
   CompilerClient compiler_;
   Cache cache_;

@@ -129,11 +129,13 @@ std::vector<std::string> best_few(const Winner& winner) {
   return schedules;
 }
 
-// Whether what was measured is of the driver, compiler and generator that are here now.
-bool is_current(Context& context, Device& device, const Winner& winner) {
+// Whether what was measured is of the driver and generator that are here now, and of `compiler`;
+// "": of the one here.
+bool is_current(Context& context, Device& device, const Winner& winner,
+                std::string_view compiler = {}) {
   const Schedule schedule = parse_schedule(winner.schedule, device.target());
   return winner.driver == device.info().driver &&
-         winner.binary == context.binary_hash(winner.task, schedule, device.target());
+         winner.binary == context.binary_hash(winner.task, schedule, device.target(), compiler);
 }
 
 // A task's tuning on a device, at one size or several.
@@ -303,8 +305,13 @@ void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner) {
   const auto choice_at = [&](std::int64_t r) { return plan.choose(task.direction, r, inner.high); };
   const auto is_known = [&](const Choice& choice) {
     if (choice.evidence == "imported" || choice.evidence == "portable") return true;
-    return choice.winner && choice.winner->grade == Grade::measured &&
-           is_current(context, plan.device(), choice.winner->stored.winner);
+    if (!choice.winner || choice.winner->grade > Grade::measured_disturbed) return false;
+    const Winner& winner = choice.winner->stored.winner;
+    // What was disturbed is timed again, but once in a process.
+    if (winner.disturbed && winner.date < context.made()) return false;
+    // A GPU's compiler is not asked: a process that finds its winners loads none.
+    const bool cuda = plan.device().target().cuda();
+    return is_current(context, plan.device(), winner, cuda ? winner.compiler : "");
   };
   for (std::int64_t r = rows.low; r <= rows.high;) {
     Choice choice = choice_at(r);

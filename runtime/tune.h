@@ -64,8 +64,9 @@ std::string explain_space(Context& context, Device& device, const Task& task, st
                           std::int64_t inner);
 
 // Before a plan prepares a range: tunes each part of its rows where no measurement on this device
-// of this driver, compiler and generator holds (at the upper end of inner), with the context's
-// effort. A failure is logged; the plan then takes what it has. A virtual GPU's plans don't tune.
+// of this driver and generator (on the CPU: and compiler) holds, at the upper end of inner, with
+// the context's effort. A failure is logged; the plan then takes what it has. A virtual GPU's plans
+// don't tune.
 void tune_where_unknown(Plan& plan, const Task& task, Range rows, Range inner);
 
 }  // namespace grkan

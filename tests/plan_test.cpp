@@ -138,6 +138,7 @@ TEST_F(PlanTest, TheBestFewOfAnEarlierWinnerAreTimedAgain) {
     Winner old = winner(context, task, 200, 400, 64);
     old.tuned_rows = 300;
     old.evidence = evidence;
+    old.disturbed = true;  // ranks below what a busy machine gives this test
     old.binary = "0123456789abcdef0123456789abcdef";  // of another compiler
     old.date = "2020-01-01T00:00:00Z";
     Winner other = winner(context, task, 200, 400, 128);
@@ -154,6 +155,35 @@ TEST_F(PlanTest, TheBestFewOfAnEarlierWinnerAreTimedAgain) {
     // Another size is not that winner's; and what was measured here now is no longer old.
     EXPECT_FALSE(tune(context, cpu, task, 310, 1, quick).timed_again);
     EXPECT_FALSE(tune(context, cpu, task, 300, 1, quick).timed_again);
+  }
+}
+
+TEST_F(PlanTest, APlanTunesOnlyWhatIsUnknownOrOld) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU is not tuned";
+  options.tune_memory = std::size_t{64} << 20;
+  options.effort = Effort::quick;
+  Context context(options);
+  Device& cpu = context.device("cpu");
+  const Task task = forward_task(problem);
+  const auto measured = [&] { return context.cache().measurements(task, describe(cpu.info())); };
+  Plan plan(context, problem, "cpu", {});
+  plan.prepare({300, 300}, {1, 1});
+  const std::size_t lines = measured().size();
+  EXPECT_GT(lines, 0U);
+  plan.prepare({300, 300}, {1, 1});
+  EXPECT_EQ(measured().size(), lines) << "it is known";
+  // Of another generator; and timed while the machine was busy, by an earlier process.
+  Winner old = winner(context, task, 900, 900, 64);
+  old.binary = "0123456789abcdef0123456789abcdef";
+  Winner disturbed = winner(context, task, 5000, 5000, 64);
+  disturbed.disturbed = true;
+  disturbed.date = "2020-01-01T00:00:00Z";
+  for (const Winner& one : {old, disturbed}) {
+    const std::size_t before = measured().size();
+    ASSERT_TRUE(context.cache().store_winner(one));
+    plan.refresh();
+    plan.prepare(one.rows, {1, 1});
+    EXPECT_GT(measured().size(), before) << one.rows.low;
   }
 }
 

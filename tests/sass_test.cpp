@@ -147,11 +147,16 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
             json["why"].get<std::string>().starts_with("nvdisasm not found")) {
           GTEST_SKIP() << "SKIP: " << json["why"];
         }
-        const double sass = json["instructions_per_element"].value("sass", 1e9);
+        if (json["instructions_per_element"]["sass"].is_null()) {
+          // Known: its loops are not those of the source, so that only the PTX is counted.
+          EXPECT_TRUE(target.name == "sm_75" && task.backward()) << json.dump();
+          continue;
+        }
+        const double sass = json["instructions_per_element"]["sass"].get<double>();
         const bool packed = schedule.packed != 0;
         EXPECT_LE(sass, task.backward() ? (packed ? 33 : 46) : (packed ? 12 : 17)) << json.dump();
         // Fewer than the arithmetic of the formula: the count is wrong.
-        EXPECT_GT(sass, task.backward() ? (packed ? 20 : 41) : (packed ? 7 : 13)) << json.dump();
+        EXPECT_GT(sass, task.backward() ? (packed ? 20 : 38) : (packed ? 7 : 13)) << json.dump();
         EXPECT_EQ(json["atomics_per_element"], 0.0) << to_string(task);
         // The same, launch by launch.
         ASSERT_EQ(json["launches"].size(), task.backward() ? 2U : 1U);

@@ -1,0 +1,150 @@
+// Records tables (table.h) for a GPU that is not here: candidates of KAT's layers, compiled for it,
+// executed on the virtual GPU, and predicted from these counts. Nothing in them was timed.
+//
+//   build/bin/bench_record_gpu [--gpu h200] [--candidates 256] [--seed 1]
+//                              [--out bench/replay/predicted/h200]
+//
+// A table has the default and random others of the space, which has thousands. One that is there is
+// passed over.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "bench/executed_call.h"
+#include "bench/guarded.h"
+#include "bench/replay/table.h"
+#include "cache/files.h"
+#include "codegen/compiler.h"
+#include "core/error.h"
+#include "core/print.h"
+#include "tuner/cost_model.h"
+#include "tuner/parallel.h"
+#include "tuner/space.h"
+
+namespace grkan {
+namespace {
+
+constexpr std::int64_t kRows = 25216;  // 128 images of 197 tokens
+constexpr std::size_t kThreads = 2;    // that compile at a time
+
+struct Options {
+  std::string gpu = "h200";
+  std::string out;
+  std::size_t candidates = 256;
+  std::uint64_t seed = 1;
+};
+
+std::vector<Task> tasks() {
+  std::vector<Task> all;
+  for (const std::int64_t channels : {192, 768, 3072}) {
+    for (const Type type : {Type::f32, Type::bf16}) {
+      Problem problem;
+      problem.channels = channels;
+      problem.denominator_groups = 8;
+      problem.x_type = problem.y_type = type;
+      all.push_back(forward_task(problem));
+      all.push_back(backward_task(problem));
+    }
+  }
+  return all;
+}
+
+// What one would take, in microseconds; or why it is none.
+TableCandidate predicted(const GpuCall& call, const std::optional<Binary>& binary,
+                         const std::string& refused, double default_us) {
+  TableCandidate candidate{.schedule = to_string(Schedule(call.schedule)),
+                           .status = CandidateStatus::compile_failed,
+                           .why = refused,
+                           .us = {},
+                           .reference_us = {}};
+  if (!binary) return candidate;
+  try {
+    const double us = predict(execute(call, *binary), call.gpu).seconds * 1e6;
+    candidate.us = {us};
+    candidate.reference_us = {default_us > 0 ? default_us : us};
+    candidate.status = CandidateStatus::ok;
+  } catch (const Error& error) {  // no block of it fits on a multiprocessor
+    if (error.status() != Status::invalid_argument) throw;
+    candidate.status = CandidateStatus::exceeds_device;
+    candidate.why = error.what();
+  }
+  return candidate;
+}
+
+Table record(const Task& task, const GpuModel& gpu, const Options& options) {
+  const Target target = target_of(gpu);
+  std::vector<Schedule> schedules =
+      enumerate_space(task, target, Determinism::run_to_run, kRows).schedules;
+  std::mt19937_64 random(options.seed);
+  for (std::size_t i = schedules.size() - 1; i > 1; --i) {  // the same with every library
+    std::swap(schedules[i], schedules[1 + random() % i]);
+  }
+  schedules.resize(std::min(schedules.size(), options.candidates));
+  std::vector<std::optional<Binary>> binaries(schedules.size());
+  std::vector<std::string> refused(schedules.size());
+  for_each_in_threads(schedules.size(), kThreads, [&](std::size_t i) {
+    try {
+      binaries[i] = compile_cuda(task, std::get<CudaSchedule>(schedules[i]), target);
+    } catch (const Error& error) {
+      refused[i] = error.what();
+    }
+  });
+  Table table{.task = task,
+              .target = target,
+              .rows = kRows,
+              .inner = 1,
+              .threads = 0,
+              .machine = std::string(gpu.marketing),
+              .compiler = compiler_of(target),
+              .date = utc_now(),
+              .predicted = true,
+              .build_seconds = 0,
+              .candidates = {}};
+  for (std::size_t i = 0; i < schedules.size(); ++i) {
+    const GpuCall call{
+        .task = task, .schedule = std::get<CudaSchedule>(schedules[i]), .gpu = gpu, .rows = kRows};
+    const double default_us = i == 0 ? 0 : table.candidates.front().us.at(0);
+    table.candidates.push_back(predicted(call, binaries[i], refused[i], default_us));
+    if (i == 0 && table.candidates[0].us.empty()) {
+      fail(Status::unsupported, "the default of {}: {}", to_string(task), table.candidates[0].why);
+    }
+  }
+  return table;
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("Records what candidates are predicted to take on a GPU that is not here");
+  app.add_option("--gpu", options.gpu, "A GPU model (grkan devices lists them)")
+      ->capture_default_str();
+  app.add_option("--out", options.out, "Folder of the tables; bench/replay/predicted/GPU");
+  app.add_option("--candidates", options.candidates, "Of a table, at most")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Which ones")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  const GpuModel& gpu = gpu_model(options.gpu);
+  const std::string folder =
+      options.out.empty() ? "bench/replay/predicted/" + options.gpu : options.out;
+  for (const Task& task : tasks()) {
+    const std::string name = table_name(task, kRows, 1);
+    if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;
+    const Table table = record(task, gpu, options);
+    write_table(folder, table);
+    const TableCandidate& best = table.candidates[table.best()];
+    print_to(stdout, "{}: {} candidates; best {:.4f} {}\n", name, table.candidates.size(),
+             best.ratio(), best.schedule);
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace grkan
+
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }
