@@ -11,6 +11,21 @@
 
 namespace grkan {
 
+std::vector<Task> kat_tasks(std::span<const std::int64_t> channels) {
+  std::vector<Task> all;
+  for (const std::int64_t width : channels) {
+    for (const Type type : {Type::f32, Type::bf16}) {
+      Problem problem;
+      problem.channels = width;
+      problem.denominator_groups = 8;
+      problem.x_type = problem.y_type = type;
+      all.push_back(forward_task(problem));
+      all.push_back(backward_task(problem));
+    }
+  }
+  return all;
+}
+
 Target target_of(const GpuModel& gpu) { return {fmt::format("sm_{}", gpu.compute_capability)}; }
 
 nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerReport& compiled,

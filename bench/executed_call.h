@@ -2,17 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <vector>
 
 #include "core/binary.h"
 #include "core/target.h"
+#include "core/task.h"
 #include "tuner/launch_facts.h"
 #include "virtual_gpu/launch.h"
 
 namespace grkan {
 
 inline constexpr std::size_t kDeviceMemory = std::size_t{1} << 33;
+
+inline constexpr std::int64_t kKatRows = 25216;  // 128 images of 197 tokens
+// KAT's layers of these widths: f32 and bf16, forward and backward.
+std::vector<Task> kat_tasks(std::span<const std::int64_t> channels);
 
 Target target_of(const GpuModel& gpu);
 

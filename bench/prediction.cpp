@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -27,7 +28,8 @@
 namespace grkan {
 namespace {
 
-constexpr std::int64_t kRows = 25216;  // 128 images of 197 tokens
+constexpr std::int64_t kRows = kKatRows;
+constexpr std::array<std::int64_t, 5> kChannels = {192, 384, 768, 1536, 3072};
 constexpr std::size_t kTop = 8;
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
@@ -44,21 +46,6 @@ struct Predicted {
   double from_code = kUnknown;
   double ptx_over_sass = 0;  // instructions issued: executed PTX over counted machine code
 };
-
-std::vector<Task> tasks() {
-  std::vector<Task> all;
-  for (const std::int64_t channels : {192, 384, 768, 1536, 3072}) {
-    for (const Type type : {Type::f32, Type::bf16}) {
-      Problem problem;
-      problem.channels = channels;
-      problem.denominator_groups = 8;
-      problem.x_type = problem.y_type = type;
-      all.push_back(forward_task(problem));
-      all.push_back(backward_task(problem));
-    }
-  }
-  return all;
-}
 
 double issued(const std::vector<LaunchFacts>& launches) {
   double sum = 0;
@@ -137,7 +124,7 @@ void print_gpu(const GpuModel& gpu, const Options& options) {
   std::size_t held = 0;
   std::size_t uncounted = 0;
   std::size_t candidates = 0;
-  for (const Task& task : tasks()) {
+  for (const Task& task : kat_tasks(kChannels)) {
     const std::vector<Predicted> all = predict_candidates(task, gpu, options, random);
     if (all.empty()) continue;
     const Agreement found = agreement(all);

@@ -1,8 +1,8 @@
 // The CPU's cost model: how long a call would take, by its schedule and the processor's figures.
 // Nothing is compiled or timed. docs/prediction.md explains it.
 //
-//   CpuWork work{task, schedule, target, cpu_model_for(target, device.model), rows, inner,
-//   threads}; predict(work).seconds
+//   CpuWork work{task, schedule, target, cpu_model_for(target, machine), rows, inner, threads};
+//   predict(work).seconds
 #pragma once
 
 #include "tuner/cpu_facts.h"

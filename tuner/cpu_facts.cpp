@@ -165,28 +165,23 @@ class Counter {
   }
 
   [[nodiscard]] CoreCounts load(Type type, double lanes) const {
-    CoreCounts c;
-    const double math = passes(lanes, double(size_));
-    c.loads = passes(lanes, double(size_of(type)));
-    c.instructions = registers(lanes, double(size_));
-    if (size_of(type) == 2) c.conversions = math;
-    if (type == Type::bf16) {
-      c.others = math;
-      c.instructions *= 2;
-    }
-    return c;
+    return access(&CoreCounts::loads, type, lanes, 1);
   }
-
   [[nodiscard]] CoreCounts store(Type type, double lanes) const {
     constexpr double kRounding = 7;  // to bf16, by integers
+    return access(&CoreCounts::stores, type, lanes, kRounding);
+  }
+  // `shifts`: integer operations between bf16 and f32.
+  [[nodiscard]] CoreCounts access(double CoreCounts::* kind, Type type, double lanes,
+                                  double shifts) const {
     CoreCounts c;
     const double math = passes(lanes, double(size_));
-    c.stores = passes(lanes, double(size_of(type)));
+    c.*kind = passes(lanes, double(size_of(type)));
     c.instructions = registers(lanes, double(size_));
     if (size_of(type) == 2) c.conversions = math;
     if (type == Type::bf16) {
-      c.others = kRounding * math;
-      c.instructions *= 1 + kRounding;
+      c.others = shifts * math;
+      c.instructions *= 1 + shifts;
     }
     return c;
   }

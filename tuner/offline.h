@@ -1,9 +1,8 @@
 // Tuning by prediction, for a GPU that is not here: candidates are compiled for it, counted, and
 // judged by the cost model.
 //
-//   screen:    the strategy proposes; each is compiled, two at a time, and predicted from the
-//   counts
-//              of its code (a candidate whose code can't be counted is executed at once)
+//   screen:    the strategy proposes; each is compiled, two at a time, and predicted from its
+//              code's counts (a candidate whose code can't be counted is executed at once)
 //   finals:    the best few and the default are checked against the reference and executed on a
 //              virtual GPU, all of its checks on, and predicted from these counts
 //   decision:  as in search.h, without noise

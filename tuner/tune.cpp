@@ -86,15 +86,10 @@ class Tuning {
             .threads = request_.threads};
   }
 
-  // What the CPU's cost model predicts of each candidate; a GPU's would have to be compiled first.
-  [[nodiscard]] std::vector<double> predicted() const {
-    if (request_.target.cuda()) return {};
-    return predicted_seconds(work_of(0), space_.schedules);
-  }
-
-  // Instead of the default, where the cost model promises more.
+  // Instead of the default, where the CPU's cost model promises more. A GPU's candidates would have
+  // to be compiled first.
   void predict_winner(Json& json) const {
-    const std::size_t choice = instant_choice(predicted());
+    const std::size_t choice = instant_choice(predicted_seconds(work_of(0), space_.schedules));
     if (choice == 0) return;
     const Prediction standard = predict(work_of(0));
     const Prediction winner = predict(work_of(choice));

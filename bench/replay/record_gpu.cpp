@@ -8,6 +8,7 @@
 // passed over.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <mutex>
 #include <optional>
@@ -29,8 +30,9 @@
 namespace grkan {
 namespace {
 
-constexpr std::int64_t kRows = 25216;  // 128 images of 197 tokens
-constexpr std::size_t kThreads = 2;    // that compile at a time
+constexpr std::int64_t kRows = kKatRows;
+constexpr std::array<std::int64_t, 3> kChannels = {192, 768, 3072};
+constexpr std::size_t kThreads = 2;  // that compile at a time
 
 struct Options {
   std::string gpu = "h200";
@@ -38,21 +40,6 @@ struct Options {
   std::size_t candidates = 256;
   std::uint64_t seed = 1;
 };
-
-std::vector<Task> tasks() {
-  std::vector<Task> all;
-  for (const std::int64_t channels : {192, 768, 3072}) {
-    for (const Type type : {Type::f32, Type::bf16}) {
-      Problem problem;
-      problem.channels = channels;
-      problem.denominator_groups = 8;
-      problem.x_type = problem.y_type = type;
-      all.push_back(forward_task(problem));
-      all.push_back(backward_task(problem));
-    }
-  }
-  return all;
-}
 
 // What one would take, in microseconds; or why it is none.
 TableCandidate predicted(const GpuCall& call, const std::optional<Binary>& binary,
@@ -131,7 +118,7 @@ int run(int argc, char** argv) {
   const GpuModel& gpu = gpu_model(options.gpu);
   const std::string folder =
       options.out.empty() ? "bench/replay/predicted/" + options.gpu : options.out;
-  for (const Task& task : tasks()) {
+  for (const Task& task : kat_tasks(kChannels)) {
     const std::string name = table_name(task, kRows, 1);
     if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;
     const Table table = record(task, gpu, options);
