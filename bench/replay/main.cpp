@@ -48,8 +48,8 @@ struct Outcome {
   std::vector<double> shares;  // of the exhaustive search's measurements
   std::vector<double> seconds;
 
-  void add(const ReplayResult& result, double of_exhaustive) {
-    regrets.push_back(result.regret);
+  void add(const ReplayResult& result, double regret, double of_exhaustive) {
+    regrets.push_back(regret);
     measurements.push_back(double(result.measurements));
     shares.push_back(double(result.measurements) / of_exhaustive);
     seconds.push_back(result.seconds);
@@ -90,7 +90,6 @@ ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effor
 ReplayResult take_instant(const Table& table, const Space& space) {
   ReplayResult result;
   result.winner = instant_choice(predicted_seconds(work_of(table), space.schedules));
-  result.regret = table.regrets()[result.winner];
   return result;
 }
 
@@ -147,25 +146,19 @@ int run(int argc, char** argv) {
     const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, {});
     const double of_exhaustive = double(exhaustive.measurements);
     const std::size_t against = options.against_best ? table.best() : exhaustive.winner;
-    const auto regret = [&](std::size_t winner) {
-      return table.candidates[winner].ratio() / table.candidates[against].ratio() - 1;
-    };
     const std::string name = table_name(table.task, table.rows, table.inner);
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        ReplayResult result = run_one(options.strategies[k], table, space, seed, options);
-        result.regret = regret(result.winner);
-        outcome.add(result, of_exhaustive);
+        const ReplayResult result = run_one(options.strategies[k], table, space, seed, options);
+        outcome.add(result, table.regret(result.winner, against), of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);
       for (const double taken : outcome.measurements) all_taken[k] += taken;
       outcomes[k].add(outcome);
     }
     all_exhaustive += of_exhaustive * double(options.seeds);
-    ReplayResult none{};
-    none.regret = regret(0);
-    keeps_default.add(none, of_exhaustive);
+    keeps_default.add({}, table.regret(0, against), of_exhaustive);
   }
   for (std::size_t k = 0; k < outcomes.size(); ++k) {
     print_line(options.strategies[k], outcomes[k]);

@@ -92,7 +92,7 @@ ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions option
       .now = [&] { return counted ? double(device.measurements()) : device.seconds(); }};
   const SearchResult result = search(table.candidates.size(), strategy, functions, options);
   ReplayResult summary{.winner = result.winner,
-                       .regret = table.regrets()[result.winner],
+                       .regret = table.regret(result.winner, table.best()),
                        .looked_at = 0,
                        .measurements = device.measurements(),
                        .seconds = device.seconds()};

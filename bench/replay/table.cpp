@@ -110,10 +110,14 @@ std::size_t Table::best() const {
   return best;
 }
 
+double Table::regret(std::size_t candidate, std::size_t against) const {
+  return candidates[candidate].ratio() / candidates[against].ratio() - 1;
+}
+
 std::vector<double> Table::regrets() const {
-  const double least = candidates[best()].ratio();
+  const std::size_t least = best();
   std::vector<double> all;
-  for (const TableCandidate& c : candidates) all.push_back(c.ratio() / least - 1);
+  for (std::size_t i = 0; i < candidates.size(); ++i) all.push_back(regret(i, least));
   return all;
 }
 

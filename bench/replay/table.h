@@ -56,7 +56,8 @@ struct Table {
   // The candidate with the lowest ratio, the first of equals, of those that were timed to the end:
   // in at least half as many rounds as any.
   [[nodiscard]] std::size_t best() const;
-  // How far each candidate is behind it: 0.02 is 2 %.
+  // How far a candidate is behind another: 0.02 is 2 %. And each behind the best.
+  [[nodiscard]] double regret(std::size_t candidate, std::size_t against) const;
   [[nodiscard]] std::vector<double> regrets() const;
 };
 
