@@ -116,6 +116,11 @@ Schedule default_schedule(const Task& task, const Target& target, std::int64_t r
                           std::int64_t inner = 1,
                           Determinism determinism = Determinism::run_to_run);
 
+// Whether what a call writes, y or dx, is small enough to be found in the last-level cache by the
+// layer that reads it next: at most half of a typical cache of 32 MiB. Then stores past the caches
+// cost that layer more than they save here (bench_next_layer). False where nothing is written.
+bool output_stays_cached(const Task& task, std::int64_t rows, std::int64_t inner);
+
 // Bytes of the widest load or store that the schedule's kernel uses on a target.
 int cuda_widest_access(const CudaSchedule& schedule, const Target& target);
 

@@ -90,10 +90,6 @@ Json TuningSession::request(const std::vector<std::string>& schedules) const {
                   {"generator", kGeneratorId},
                   {"resume", context_.cache().measurements(task_, describe(device_.info()))}};
   if (predicts()) request["gpu"] = model_of(device_.info()).name;
-  if (device_.info().cpu()) {
-    request["machine"] = device_.info().model;
-    request["threads"] = device_.info().units;
-  }
   if (options_.budget_seconds > 0) request["budget_seconds"] = options_.budget_seconds;
   if (!schedules.empty()) request["schedules"] = schedules;
   return request;

@@ -464,14 +464,15 @@ double best_seen(Strategy& strategy, const std::function<double(std::size_t)>& c
 TEST(Strategy, ProposesNothingTwiceAndNothingKnown) {
   const auto cost = [](std::size_t i) { return 1 + double(i % 7); };
   for (const bool guided : {false, true}) {
-    const auto strategy = guided ? guided_strategy({.seed = 7, .first = 10, .limit = 60}, cube())
-                                 : random_strategy(7, 60);
+    const auto strategy =
+        guided ? guided_strategy({.seed = 7, .starts = {}, .random = 10, .limit = 60}, cube())
+               : random_strategy(7, 60);
     std::size_t proposed = 0;
     best_seen(*strategy, cost, &proposed);
     EXPECT_EQ(proposed, 60U);
     EXPECT_EQ(strategy->expected(1000), guided ? 60U : 0U);
   }
-  const auto all = guided_strategy({.seed = 7, .first = 10, .limit = 5000}, cube());
+  const auto all = guided_strategy({.seed = 7, .starts = {}, .random = 10, .limit = 5000}, cube());
   std::size_t proposed = 0;
   best_seen(*all, cost, &proposed);
   EXPECT_EQ(proposed, kCube - 1);
@@ -489,31 +490,42 @@ TEST(Strategy, GuidedFindsTheBottomOfAValleyInATenthOfIt) {
   int guided = 0;
   int random = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    guided +=
-        best_seen(*guided_strategy({.seed = seed, .first = 16, .limit = 100}, cube()), cost) <= 1.1
-            ? 1
-            : 0;
+    guided += best_seen(*guided_strategy({.seed = seed, .starts = {}, .random = 16, .limit = 100},
+                                         cube()),
+                        cost) <= 1.1
+                  ? 1
+                  : 0;
     random += best_seen(*random_strategy(seed, 100), cost) <= 1.1 ? 1 : 0;
   }
   EXPECT_GE(guided, 18);
   EXPECT_LE(random, guided - 5);
 }
 
-TEST(Strategy, APriorComesFirstAndIsCorrected) {
-  const auto cost = [](std::size_t i) { return i == 444 ? 0.5 : 1 + double(i % 10); };
-  std::vector<double> prior;
-  for (std::size_t i = 0; i < kCube; ++i) prior.push_back(50 * cost(i));  // in another unit
-  const GuidedOptions options{.seed = 1, .first = 8, .limit = 16};
-  const auto strategy = guided_strategy(options, cube(), prior);
+TEST(Strategy, StartsComeFirstInTheirOrderLessWhatIsKnown) {
+  const GuidedOptions options{.seed = 1, .starts = {444, 17, 900, 3}, .random = 8, .limit = 5};
+  const auto strategy = guided_strategy(options, cube());
   std::vector<CandidateCost> costs(kCube);
-  costs[0] = {.state = CandidateCost::known, .cost = cost(0)};
-  EXPECT_EQ(strategy->propose(costs, 1), std::vector<std::size_t>{444});
+  costs[0] = {.state = CandidateCost::known, .cost = 1};
+  costs[17] = {.state = CandidateCost::failed, .cost = 0};
+  EXPECT_EQ(strategy->propose(costs, 2), (std::vector<std::size_t>{444, 900}));
+  EXPECT_EQ(strategy->propose(costs, 8), std::vector<std::size_t>{3});  // then it learns
+  for (const std::size_t i : {444U, 900U, 3U}) costs[i] = {CandidateCost::known, 1};
+  EXPECT_EQ(strategy->propose(costs, 8).size(), 2U);  // up to the limit
+  EXPECT_TRUE(strategy->propose(costs, 8).empty());
+}
 
-  // It calls the last digit's best the worst: what is timed says otherwise.
-  for (std::size_t i = 0; i < kCube; ++i) prior[i] = 1 + 0.2 * double(9 - i % 10);
-  EXPECT_LE(best_seen(*guided_strategy({.seed = 1, .first = 8, .limit = 64}, cube(), prior),
-                      [](std::size_t i) { return 1 + double(i % 10); }),
-            1);
+// The first value is slow and the last one fast: those in between are the more alike to the nearer.
+TEST(Strategy, GuidedKnowsTheOrderOfValues) {
+  Coordinates line;
+  for (int value = 1; value <= 512; value *= 2) line.push_back({value});
+  const auto strategy = guided_strategy({.seed = 1, .starts = {9}, .random = 0, .limit = 9}, line);
+  std::vector<CandidateCost> costs(line.size());
+  costs[0] = {.state = CandidateCost::known, .cost = 2};
+  EXPECT_EQ(strategy->propose(costs, 8), std::vector<std::size_t>{9});
+  costs[9] = {.state = CandidateCost::known, .cost = 1};
+  const auto next = strategy->propose(costs, 1);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_GE(next[0], 5U);
 }
 
 TEST(Search, StatusWordsParseBack) {

@@ -102,5 +102,24 @@ TEST(Space, IsOrderedByTheDistanceFromTheDefault) {
   }
 }
 
+// The next layer finds a small output in the last-level cache.
+TEST(Space, StoresPastTheCachesAreForLargeOutputs) {
+  const Target target = parse_target("x86-64-v4");
+  const auto past_caches = [&](const char* text, std::int64_t rows) {
+    const Space space = enumerate_space(parse_task(text), target, Determinism::run_to_run, rows);
+    return std::count_if(space.schedules.begin(), space.schedules.end(), [](const Schedule& s) {
+      return std::get<CpuSchedule>(s).stores == CpuSchedule::nontemporal;
+    });
+  };
+  // 16 MiB are 4096 rows of 1024 channels in f32.
+  EXPECT_EQ(past_caches("forward/p5q4-A-c1024-g8-f32-last", 4096), 0);
+  EXPECT_GT(past_caches("forward/p5q4-A-c1024-g8-f32-last", 4097), 0);
+  EXPECT_EQ(past_caches("forward/p5q4-A-c1024-g8-bf16-last", 8192), 0);
+  EXPECT_EQ(past_caches("backward.dx.da.db/p5q4-A-c1024-g8-f32-last", 4096), 0);
+  EXPECT_GT(past_caches("backward.dx.da.db/p5q4-A-c1024-g8-f32-last", 4097), 0);
+  EXPECT_EQ(past_caches("backward.da/p5q4-A-c1024-g8-f32-last", 5000), 0) << "nothing is stored";
+  EXPECT_FALSE(output_stays_cached(parse_task("backward.da/p5q4-A-c1024-g8-f32-last"), 1, 1));
+}
+
 }  // namespace
 }  // namespace grkan

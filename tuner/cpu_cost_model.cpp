@@ -137,14 +137,4 @@ Prediction predict(const CpuFacts& facts, const CpuWork& work) {
 
 Prediction predict(const CpuWork& work) { return predict(cpu_facts(work), work); }
 
-std::vector<double> predicted_seconds(CpuWork work, std::span<const Schedule> schedules) {
-  std::vector<double> seconds;
-  seconds.reserve(schedules.size());
-  for (const Schedule& schedule : schedules) {
-    work.schedule = std::get<CpuSchedule>(schedule);
-    seconds.push_back(predict(work).seconds);
-  }
-  return seconds;
-}
-
 }  // namespace grkan

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "core/text.h"
 
@@ -18,11 +19,8 @@ struct Limit {
   std::size_t least;
   std::size_t most;
 };
-constexpr Limit kQuick = {8, 24, 64};
+constexpr Limit kQuick = {8, 16, 112};
 constexpr Limit kThorough = {4, 64, 400};
-
-// Two predictions closer than this are not told apart.
-constexpr double kPromise = 0.05;
 
 }  // namespace
 
@@ -35,7 +33,7 @@ TuneEffort parse_tune_effort(std::string_view text) {
 SearchOptions search_options(TuneEffort effort) {
   SearchOptions options;
   if (effort == TuneEffort::quick) {
-    options.screen_rounds = 2;
+    options.screen_rounds = 1;
     options.final_rounds = 24;
     options.drop_factor = 1.15;
   }
@@ -43,20 +41,15 @@ SearchOptions search_options(TuneEffort effort) {
   return options;
 }
 
-std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space, std::uint64_t seed,
-                                          std::span<const double> prior) {
+std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
+                                          std::vector<std::size_t> starts, std::uint64_t seed) {
   if (effort == TuneEffort::exhaustive) return exhaustive_strategy();
   const Limit& limit = effort == TuneEffort::thorough ? kThorough : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
-  return guided_strategy({.seed = seed, .first = looked_at / 8, .limit = looked_at},
-                         coordinates(space), prior);
-}
-
-std::size_t instant_choice(std::span<const double> predicted) {
-  const auto lowest = std::min_element(predicted.begin(), predicted.end());
-  if (*lowest > predicted.front() * (1 - kPromise)) return 0;
-  return std::size_t(lowest - predicted.begin());
+  return guided_strategy(
+      {.seed = seed, .starts = std::move(starts), .random = looked_at / 8, .limit = looked_at},
+      coordinates(space));
 }
 
 }  // namespace grkan

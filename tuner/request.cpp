@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "tuner/starting_points.h"
 #include "tuner/tune.h"
 
 namespace grkan {
@@ -77,8 +78,6 @@ TuneRequest parse_tune_request(std::string_view text) {
   TuneRequest request{.task = parse_task(text_of(json, "task", nullptr)),
                       .target = parse_target(text_of(json, "target", nullptr)),
                       .gpu = {},
-                      .machine = text_of(json, "machine", ""),
-                      .threads = integer_of(json, "threads", 1, 1),
                       .determinism = parse_determinism(text_of(json, "determinism", "run_to_run")),
                       .rows = integer_of(json, "rows", 1, 0),
                       .inner = integer_of(json, "inner", 1, 1),
@@ -113,7 +112,9 @@ Space request_space(const TuneRequest& r) {
 
 std::unique_ptr<Strategy> request_strategy(const TuneRequest& request, const Space& space) {
   if (!request.schedules.empty()) return exhaustive_strategy();
-  return effort_strategy(request.effort, space, std::uint64_t(request.seed));
+  const auto points = starting_points(request.task, request.target);
+  return effort_strategy(request.effort, space, starting_candidates(space, points),
+                         std::uint64_t(request.seed));
 }
 
 Json line_head(const TuneRequest& request, std::string_view default_schedule) {

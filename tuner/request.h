@@ -25,8 +25,6 @@ struct TuneRequest {
   Task task;
   Target target;
   std::optional<GpuModel> gpu;  // predict for it; none: measure
-  std::string machine;          // a CPU's own name
-  std::int64_t threads = 1;     // of a call on a CPU
   Determinism determinism = Determinism::run_to_run;
   std::int64_t rows = 1;
   std::int64_t inner = 1;

@@ -44,6 +44,10 @@ std::string why_pointless(const CpuSchedule& s, const CpuSchedule& standard, con
     if (s.vector < lanes && p.channels >= lanes) return "expanded vectors are under a register";
   }
   if (s.rows > 1 && s.rows / 2 >= rows) return "blocks have more rows than there are";
+  if (s.stores != standard.stores && s.stores == CpuSchedule::nontemporal &&
+      output_stays_cached(task, rows, inner)) {
+    return "stores past the caches: the next layer finds an output this small in them";
+  }
   // All such slices are one; the default's stands for them.
   if (s.slice_rows != standard.slice_rows && s.slice_rows / 2 >= rows) {
     return "slices have more rows than there are";

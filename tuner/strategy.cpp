@@ -62,17 +62,32 @@ class Random : public Strategy {
   std::size_t next_ = 0;
 };
 
+// The values of each parameter as their ranks among those met.
+Coordinates ranks(Coordinates coordinates) {
+  if (coordinates.empty()) return coordinates;
+  for (std::size_t k = 0; k < coordinates.front().size(); ++k) {
+    std::vector<int> values;
+    for (const std::vector<int>& c : coordinates) values.push_back(c[k]);
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+    for (std::vector<int>& c : coordinates) {
+      c[k] = int(std::lower_bound(values.begin(), values.end(), c[k]) - values.begin());
+    }
+  }
+  return coordinates;
+}
+
 // A Gaussian process over a pool of candidates, with a fixed kernel. L L' is the covariance of the
 // points, those whose value is or will be known. Where they are decides everything but the
 // expectations; so points and pool only grow.
 class Process {
  public:
   explicit Process(Coordinates coordinates)
-      : coordinates_(std::move(coordinates)),
-        columns_(coordinates_.size()),
-        included_(coordinates_.size(), false) {}
+      : ranks_(ranks(std::move(coordinates))),
+        columns_(ranks_.size()),
+        included_(ranks_.size(), false) {}
 
-  [[nodiscard]] std::size_t size() const { return coordinates_.size(); }
+  [[nodiscard]] std::size_t size() const { return ranks_.size(); }
   [[nodiscard]] const std::vector<std::size_t>& pool() const { return pool_; }
   [[nodiscard]] const std::vector<std::size_t>& points() const { return points_; }
   [[nodiscard]] bool is_point(std::size_t i) const {
@@ -117,27 +132,35 @@ class Process {
   }
 
  private:
-  // Each parameter that differs leaves this much of the likeness.
+  // What a parameter leaves of the likeness of two candidates, when it is one value away; it is
+  // this to the power of the root of more.
   static constexpr double kAlike = 0.8;
   // Of a timing, against a variance of 1 among candidates.
-  static constexpr double kNoise = 0.02;
+  static constexpr double kNoise = 0.05;
 
   static double dot(const std::vector<double>& a, const std::vector<double>& b, std::size_t n) {
     return std::inner_product(a.begin(), a.begin() + std::ptrdiff_t(n), b.begin(), 0.0);
   }
   [[nodiscard]] int differences(std::size_t a, std::size_t b) const {
-    const std::vector<int>& one = coordinates_[a];
-    return std::inner_product(one.begin(), one.end(), coordinates_[b].begin(), 0, std::plus<>(),
+    const std::vector<int>& one = ranks_[a];
+    return std::inner_product(one.begin(), one.end(), ranks_[b].begin(), 0, std::plus<>(),
                               std::not_equal_to<>());
+  }
+  [[nodiscard]] double likeness(std::size_t a, std::size_t b) const {
+    double distance = 0;
+    for (std::size_t k = 0; k < ranks_[a].size(); ++k) {
+      const int steps = std::abs(ranks_[a][k] - ranks_[b][k]);
+      if (steps != 0) distance += std::sqrt(double(steps));
+    }
+    return std::pow(kAlike, distance);
   }
   // One more number of i's column, for point k.
   void extend(std::size_t i, std::size_t k) {
-    const double likeness = std::pow(kAlike, differences(i, points_[k]));
     const double known = dot(columns_[i], columns_[points_[k]], k);
-    columns_[i].push_back((likeness - known) / diagonals_[k]);
+    columns_[i].push_back((likeness(i, points_[k]) - known) / diagonals_[k]);
   }
 
-  Coordinates coordinates_;
+  Coordinates ranks_;
   std::vector<std::vector<double>> columns_;  // of L^-1 K, for the pool
   std::vector<bool> included_;                // in the pool
   std::vector<std::size_t> pool_;
@@ -147,13 +170,11 @@ class Process {
 
 class Guided : public Strategy {
  public:
-  Guided(const GuidedOptions& options, Coordinates coordinates, std::span<const double> prior)
+  Guided(const GuidedOptions& options, Coordinates coordinates)
       : options_(options),
-        prior_(coordinates.size(), 0),
         proposed_(coordinates.size(), false),
-        random_(options.seed, prior.empty() ? std::min(options.first, options.limit) : 0),
+        random_(options.seed, options.starts.empty() ? std::min(options.random, options.limit) : 0),
         process_(std::move(coordinates)) {
-    for (std::size_t i = 0; i < prior.size(); ++i) prior_[i] = std::log(prior[i]);
     fill_pool();
   }
 
@@ -161,6 +182,10 @@ class Guided : public Strategy {
                                    std::size_t count) override {
     count = std::min(count, options_.limit - taken_);
     std::vector<std::size_t> batch = random_.propose(costs, count);
+    for (; next_start_ < options_.starts.size() && batch.size() < count; ++next_start_) {
+      const std::size_t i = options_.starts[next_start_];
+      if (costs[i].state == CandidateCost::unknown) batch.push_back(i);
+    }
     for (const std::size_t i : batch) take(i);
     if (!batch.empty()) return batch;  // to learn from before more are chosen
     learn(costs);
@@ -180,16 +205,13 @@ class Guided : public Strategy {
   // Costs above this many times the best one are all the same.
   static constexpr double kSlow = 3;
   // Standard deviations that a candidate is given the benefit of.
-  static constexpr double kDoubt = 3;
+  static constexpr double kDoubt = 4;
 
-  // Of larger spaces, so many are looked at with care: the lowest priors or random ones, and all
-  // neighbours of the best.
+  // Of larger spaces, so many random ones are looked at with care, and all neighbours of the best.
   static constexpr std::size_t kPool = 8192;
 
   void fill_pool() {
     std::vector<std::size_t> order = permutation(process_.size(), options_.seed);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return prior_[a] < prior_[b]; });
     order.resize(std::min(order.size(), kPool));
     for (const std::size_t i : order) process_.include(i);
   }
@@ -215,7 +237,7 @@ class Guided : public Strategy {
     for (const std::size_t i : process_.points()) {
       const double slow = kSlow * costs[best].cost;
       const bool known = costs[i].state == CandidateCost::known;
-      values.push_back(std::log(known ? std::min(costs[i].cost, slow) : slow) - prior_[i]);
+      values.push_back(std::log(known ? std::min(costs[i].cost, slow) : slow));
     }
     mean_ = std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
     double variance = 0;
@@ -233,7 +255,7 @@ class Guided : public Strategy {
     double lowest = std::numeric_limits<double>::infinity();
     for (const std::size_t i : process_.pool()) {
       if (proposed_[i] || costs[i].state != CandidateCost::unknown) continue;
-      const double expected = prior_[i] + mean_ + process_.expect(i, weights_);
+      const double expected = mean_ + process_.expect(i, weights_);
       const double hope = expected - kDoubt * deviation_ * std::sqrt(process_.variance(i));
       if (std::pair(hope, i) >= std::pair(lowest, best)) continue;
       best = i;
@@ -243,12 +265,12 @@ class Guided : public Strategy {
   }
 
   GuidedOptions options_;
-  std::vector<double> prior_;  // logarithms
   std::vector<bool> proposed_;
   std::size_t taken_ = 0;
   Random random_;
+  std::size_t next_start_ = 0;
   Process process_;
-  double mean_ = 0;       // of what costs add to their priors,
+  double mean_ = 0;       // of the logarithms of costs,
   double deviation_ = 1;  // and its spread
   std::vector<double> weights_;
 };
@@ -261,9 +283,8 @@ std::unique_ptr<Strategy> random_strategy(std::uint64_t seed, std::size_t limit)
   return std::make_unique<Random>(seed, limit);
 }
 
-std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates,
-                                          std::span<const double> prior) {
-  return std::make_unique<Guided>(options, std::move(coordinates), prior);
+std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates) {
+  return std::make_unique<Guided>(options, std::move(coordinates));
 }
 
 }  // namespace grkan

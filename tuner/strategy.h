@@ -32,19 +32,19 @@ std::unique_ptr<Strategy> exhaustive_strategy();
 // `limit` candidates in a seeded random order.
 std::unique_ptr<Strategy> random_strategy(std::uint64_t seed, std::size_t limit);
 
-// Where each candidate stands: a value for each parameter. Only equal or not counts.
+// Where each candidate stands: a value for each parameter.
 using Coordinates = std::vector<std::vector<int>>;
 
-// `limit` candidates by a model that learns from the costs: the logarithm of a cost is `prior`'s,
-// plus a Gaussian process in which candidates are alike by the parameters they share. Proposed is
-// what may be fastest: the prediction less its uncertainty. `prior` is empty or has a predicted
-// cost for each candidate, in any unit; without one the first few are random (seeded).
+// `limit` candidates by a model that learns from the costs: the logarithm of a cost is a Gaussian
+// process in which candidates are alike by the parameters they share, and a little by how near the
+// others are among the values met. Proposed is what may be fastest: the prediction less its
+// uncertainty. The first are `starts`, where there are any, or random (seeded).
 struct GuidedOptions {
   std::uint64_t seed = 1;
-  std::size_t first = 8;  // random ones, without a prior
+  std::vector<std::size_t> starts;  // candidates
+  std::size_t random = 8;           // without starts
   std::size_t limit = 64;
 };
-std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates,
-                                          std::span<const double> prior = {});
+std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates);
 
 }  // namespace grkan

@@ -15,9 +15,7 @@
 
 #include "core/error.h"
 #include "tuner/candidate_calls.h"
-#include "tuner/cpu_cost_model.h"
 #include "tuner/offline.h"
-#include "tuner/prediction_json.h"
 #include "tuner/pruning.h"
 #include "tuner/request.h"
 #include "tuner/search.h"
@@ -53,7 +51,6 @@ class Tuning {
     }
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     Json json = answer(result);
-    if (request_.effort == TuneEffort::instant && !request_.target.cuda()) predict_winner(json);
     json["wall_seconds"] = wall.count();
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
@@ -74,32 +71,6 @@ class Tuning {
     options.budget_seconds = request_.budget_seconds;
     const std::unique_ptr<Strategy> strategy = request_strategy(request_, space_);
     return search(names_.size(), *strategy, functions, options, known());
-  }
-
-  [[nodiscard]] CpuWork work_of(std::size_t i) const {
-    return {.task = request_.task,
-            .schedule = std::get<CpuSchedule>(space_.schedules[i]),
-            .target = request_.target,
-            .cpu = cpu_model_for(request_.target, request_.machine),
-            .rows = request_.rows,
-            .inner = request_.inner,
-            .threads = request_.threads};
-  }
-
-  // Instead of the default, where the CPU's cost model promises more. A GPU's candidates would have
-  // to be compiled first.
-  void predict_winner(Json& json) const {
-    const std::size_t choice = instant_choice(predicted_seconds(work_of(0), space_.schedules));
-    if (choice == 0) return;
-    const Prediction standard = predict(work_of(0));
-    const Prediction winner = predict(work_of(choice));
-    json["schedule"] = names_[choice];
-    json["default"]["seconds"] = seconds_json(standard);
-    json["evidence"] = "predicted";
-    json["counts"] = counts_name(winner);
-    json["seconds"] = seconds_json(winner);
-    json["ratio_to_default"] = {{"median", winner.seconds / standard.seconds}};
-    json["prediction"] = prediction_json(winner);
   }
 
   void record(std::size_t i, const CandidateResult& r) const {

@@ -3,8 +3,6 @@
 // Request (JSON):
 //   schema 1, task, target, determinism ("run_to_run"), rows, inner (1), effort ("quick"), seed (1)
 //   gpu             a model of core/gpu_models.h: predict for it (tuner/offline.h); absent: measure
-//   machine, threads  of a CPU, its own name ("") and the threads of a call (1): what the cost
-//                   model predicts for
 //   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
 //                   ends it); none for a prediction
 //   compiler        names the compiler and its build; lines of another one are not resumed
@@ -13,15 +11,15 @@
 //                   instant; those that are illegal are left out. Absent: the space
 //   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
 //                   inner or default schedules are passed over
-// Effort: instant measures nothing and answers with the default, or on a CPU with what the cost
-// model predicts to be faster by more than it is wrong; quick and thorough look at a random sample
-// and then where it may be fastest; exhaustive looks at everything.
+// Effort: instant measures nothing and answers with the default; quick and thorough begin with
+// starting points or a random sample and then look where it may be fastest; exhaustive looks at
+// everything.
 //
 // Answer (JSON):
 //   schema, task, target, determinism, rows, inner, effort, seed
 //   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
-//   evidence          "measured"; "predicted"; or "default" where nothing promises to be faster,
-//                     and for a search that was stopped before it compared anything
+//   evidence          "measured"; "predicted"; or "default", also of a search that was stopped
+//                     before it compared anything
 //   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
 //   near_ties         schedules as fast as the best
 //   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
@@ -29,7 +27,7 @@
 //   space {tried, candidates, left_out {reason: count}, refused {reason: count} (once compiled)},
 //   looked_at, resumed (candidates known from lines)
 //   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
-// A figure that is not known is null. Of a prediction also gpu (not of a CPU), counts ("executed"
+// A figure that is not known is null. Of a prediction also gpu, counts ("executed"
 // or "static", of each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor,
 // tail_seconds, parts_seconds {resource: seconds}, assumed [figures]}; its seconds have a median
 // alone.

@@ -154,7 +154,7 @@ int run(int argc, char** argv) {
     print_to(stdout, "{:56} {:>6} {:>6} {:>6} {:>7} {:>7} {:>7} {:>8} {:>7}\n", "regret in %", "of",
              "rank", "top 8", "regret", "first", "default", "chance", "time");
   }
-  for (const Table& table : read_tables(options.tables)) {
+  for (const Table& table : read_current_tables(options.tables)) {
     if (table.target.cuda() || table.predicted) continue;
     const std::string name = table_name(table.task, table.rows, table.inner);
     if (name.find(options.candidates) == std::string::npos) continue;

@@ -1,31 +1,29 @@
 // Searches on recorded tables (table.h), without the hardware: how far each way of searching stays
 // behind the exhaustive search's winner, and how many of the measurements of an exhaustive search
-// it takes. Every table is searched with several seeds. `random` is given as many measurements as
-// `quick` took.
+// it takes. Every table is searched with several seeds. `random` looks at as many candidates
+// as `quick` did.
 //
 //   build/bin/bench_replay [--tables bench/replay/tables] [--strategy quick,random] [--seeds 10]
-//                          [--prior-error S | --predicted] [--against-best] [--each]
+//                          [--no-starts | --shipped-starts] [--against-best] [--each]
 //
-// --prior-error: quick and thorough are given the recorded costs as a prior, each wrong by a factor
-// of exp(N(0, S)): what a cost model of that quality is worth.
-// --predicted: they are given what the CPU's cost model predicts. `instant` takes what it promises
-// and measures nothing.
+// The starting points (tuner/starting_points.h) of each CPU table are chosen from the other tables;
+// --shipped-starts: those that are shipped, which these tables helped to choose; --no-starts: none,
+// the first are random.
 // --each: a line for each table too.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "bench/guarded.h"
+#include "bench/replay/portfolio.h"
 #include "bench/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "tuner/cpu_cost_model.h"
 #include "tuner/effort.h"
+#include "tuner/starting_points.h"
 #include "tuner/statistics.h"
 
 namespace grkan {
@@ -35,8 +33,8 @@ struct Options {
   std::string tables = "bench/replay/tables";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
-  double prior_error = -1;  // negative: no such prior
-  bool predicted = false;   // the cost model's
+  bool no_starts = false;
+  bool shipped_starts = false;
   bool against_best = false;
   bool each = false;
 };
@@ -65,43 +63,45 @@ struct Outcome {
   }
 };
 
-std::vector<double> recorded_prior(const Table& table, double error, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal;
-  std::vector<double> prior;
-  double slowest = 1;
-  for (const TableCandidate& c : table.candidates) {
-    const double cost = std::isfinite(c.ratio()) ? c.ratio() : slowest;
-    slowest = std::max(slowest, cost);
-    prior.push_back(cost * std::exp(error * normal(random)));
+using Starts = std::vector<std::size_t>;
+
+// Where the guided searches of each table begin.
+std::vector<Starts> starts_of(const std::vector<Table>& tables, const Options& options) {
+  std::vector<Starts> starts(tables.size());
+  if (options.no_starts) return starts;
+  for (const bool sums : {false, true}) {
+    std::vector<const Table*> kin;
+    std::vector<std::size_t> places;
+    for (std::size_t t = 0; t < tables.size(); ++t) {
+      if (tables[t].task.sums() != sums || tables[t].target.cuda()) continue;
+      kin.push_back(&tables[t]);
+      places.push_back(t);
+    }
+    const std::optional<Portfolio> portfolio =
+        options.shipped_starts ? std::nullopt : std::optional<Portfolio>(kin);
+    for (std::size_t k = 0; k < kin.size(); ++k) {
+      const auto shipped = starting_points(kin[k]->task, kin[k]->target);
+      const auto points = portfolio ? portfolio->choose(shipped.size(), k) : shipped;
+      starts[places[k]] = starting_candidates(space_of(*kin[k]), points);
+    }
   }
-  return prior;
+  return starts;
 }
 
 ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effort,
-                        std::uint64_t seed, const Options& options) {
-  std::vector<double> prior;
-  if (options.predicted) prior = predicted_seconds(work_of(table), space.schedules);
-  if (options.prior_error >= 0) prior = recorded_prior(table, options.prior_error, seed);
-  const auto strategy = effort_strategy(effort, space, seed, prior);
+                        const Starts& starts, std::uint64_t seed) {
+  const auto strategy = effort_strategy(effort, space, starts, seed);
   return replay(table, *strategy, search_options(effort), seed);
 }
 
-ReplayResult take_instant(const Table& table, const Space& space) {
-  ReplayResult result;
-  result.winner = instant_choice(predicted_seconds(work_of(table), space.schedules));
-  return result;
-}
-
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
-                     std::uint64_t seed, const Options& options) {
-  if (name == "instant") return take_instant(table, space);
+                     const Starts& starts, std::uint64_t seed) {
   if (name != "random") {
-    return run_effort(table, space, parse_tune_effort(name), seed, options);
+    return run_effort(table, space, parse_tune_effort(name), starts, seed);
   }
-  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, seed, options);
-  const auto strategy = random_strategy(seed, table.candidates.size());
-  return replay(table, *strategy, search_options(TuneEffort::quick), seed, quick.measurements);
+  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, starts, seed);
+  const auto strategy = random_strategy(seed, quick.looked_at - 1);  // less the default
+  return replay(table, *strategy, search_options(TuneEffort::quick), seed);
 }
 
 void print_line(const std::string& name, const Outcome& outcome) {
@@ -119,20 +119,20 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("Searches on recorded tables");
   app.add_option("--tables", options.tables, "Folder of tables")->capture_default_str();
-  app.add_option("--strategy", options.strategies, "instant, quick, thorough, exhaustive, random")
+  app.add_option("--strategy", options.strategies, "quick, thorough, exhaustive, random")
       ->delimiter(',');
   app.add_option("--seeds", options.seeds, "Searches of each table")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  auto* recorded =
-      app.add_option("--prior-error", options.prior_error, "Give a prior of this error");
-  app.add_flag("--predicted", options.predicted, "Give the cost model's predictions as a prior")
-      ->excludes(recorded);
+  auto* none = app.add_flag("--no-starts", options.no_starts, "No starting points");
+  app.add_flag("--shipped-starts", options.shipped_starts,
+               "The starting points that were chosen from all these tables")
+      ->excludes(none);
   app.add_flag("--against-best", options.against_best,
                "Regret against the table's lowest median, not the exhaustive search's winner");
   app.add_flag("--each", options.each, "A line for each table");
   CLI11_PARSE(app, argc, argv);
-  const std::vector<Table> tables = read_tables(options.tables);
+  const std::vector<Table> tables = read_current_tables(options.tables);
   if (tables.empty())
     fail_argument("no tables in {}; record some with bench_record", options.tables);
   std::vector<Outcome> outcomes(options.strategies.size());
@@ -141,16 +141,18 @@ int run(int argc, char** argv) {
   double all_exhaustive = 0;
   print_to(stdout, "{:44} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9}\n", "regret in %", "median",
            "p90", "worst", "<= 2 %", "measured", "share %", "seconds");
-  for (const Table& table : tables) {
+  const std::vector<Starts> starts = starts_of(tables, options);
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    const Table& table = tables[t];
     const Space space = space_of(table);
-    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, 1, {});
+    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, {}, 1);
     const double of_exhaustive = double(exhaustive.measurements);
     const std::size_t against = options.against_best ? table.best() : exhaustive.winner;
     const std::string name = table_name(table.task, table.rows, table.inner);
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        const ReplayResult result = run_one(options.strategies[k], table, space, seed, options);
+        const ReplayResult result = run_one(options.strategies[k], table, space, starts[t], seed);
         outcome.add(result, table.regret(result.winner, against), of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);

@@ -56,6 +56,21 @@ class Recorded {
 
 }  // namespace
 
+std::vector<Table> read_current_tables(const std::string& folder) {
+  std::vector<Table> tables = read_tables(folder);
+  for (Table& table : tables) {
+    std::set<std::string> there = {table.candidates.front().schedule};
+    for (const Schedule& schedule :
+         enumerate_space(table.task, table.target, Determinism::run_to_run, table.rows, table.inner)
+             .schedules) {
+      there.insert(to_string(schedule));
+    }
+    std::erase_if(table.candidates,
+                  [&](const TableCandidate& c) { return !there.contains(c.schedule); });
+  }
+  return tables;
+}
+
 Space space_of(const Table& table) {
   Space space;
   for (const TableCandidate& c : table.candidates) {
@@ -77,19 +92,16 @@ CpuWork work_of(const Table& table) {
 }
 
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
-                    std::uint64_t seed, std::size_t most_measurements) {
+                    std::uint64_t seed) {
   Recorded device(table, seed);
   options.most_turns = 1;  // a recorded round is a median already
-  const bool counted = most_measurements != std::numeric_limits<std::size_t>::max();
-  if (counted) options.budget_seconds = double(most_measurements);
-  const SearchFunctions functions{
-      .build = [&](std::size_t i) { return device.build(i); },
-      .check = [&](std::size_t i) { return device.check(i); },
-      .measure = [&](std::size_t i) { return device.measure(i); },
-      .record = {},
-      .progress = {},
-      .cancelled = {},
-      .now = [&] { return counted ? double(device.measurements()) : device.seconds(); }};
+  const SearchFunctions functions{.build = [&](std::size_t i) { return device.build(i); },
+                                  .check = [&](std::size_t i) { return device.check(i); },
+                                  .measure = [&](std::size_t i) { return device.measure(i); },
+                                  .record = {},
+                                  .progress = {},
+                                  .cancelled = {},
+                                  .now = [&] { return device.seconds(); }};
   const SearchResult result = search(table.candidates.size(), strategy, functions, options);
   ReplayResult summary{.winner = result.winner,
                        .regret = table.regret(result.winner, table.best()),

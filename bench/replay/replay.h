@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 #include "bench/replay/table.h"
 #include "tuner/cpu_facts.h"
@@ -23,6 +22,10 @@ struct ReplayResult {
   double seconds = 0;            // by the replay's clock
 };
 
+// Tables of a folder, less the candidates that the space of their size no longer has; the default
+// with which they were recorded stays.
+std::vector<Table> read_current_tables(const std::string& folder);
+
 // The table's candidates as a space, for strategies.
 Space space_of(const Table& table);
 
@@ -30,10 +33,8 @@ Space space_of(const Table& table);
 // invalid_argument where it is no CPU's.
 CpuWork work_of(const Table& table);
 
-// Searches the table. The seed says with which round each candidate begins. `most_measurements`:
-// the search is given those, in the place of a time, as its budget.
+// Searches the table. The seed says with which round each candidate begins.
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,
-                    std::uint64_t seed,
-                    std::size_t most_measurements = std::numeric_limits<std::size_t>::max());
+                    std::uint64_t seed);
 
 }  // namespace grkan

@@ -135,11 +135,11 @@ GRKAN_API grkan_status grkan_problem_print(const grkan_problem* problem, grkan_t
 
 /* What may be spent on a plan whose kernel was never tuned on this device. */
 enum {
-  GRKAN_EFFORT_DEFAULT = 0,  /* instant */
-  GRKAN_EFFORT_NONE = 1,     /* the default schedule, compiled */
-  GRKAN_EFFORT_INSTANT = 2,  /* the best predicted schedule; the default one without a prediction */
-  GRKAN_EFFORT_QUICK = 3,    /* tune in grkan_plan_prepare, seconds a size */
-  GRKAN_EFFORT_THOROUGH = 4, /* minutes */
+  GRKAN_EFFORT_DEFAULT = 0,   /* instant */
+  GRKAN_EFFORT_NONE = 1,      /* the default schedule, compiled */
+  GRKAN_EFFORT_INSTANT = 2,   /* the best stored winner, timed or predicted; else the default */
+  GRKAN_EFFORT_QUICK = 3,     /* tune in grkan_plan_prepare, seconds a size */
+  GRKAN_EFFORT_THOROUGH = 4,  /* minutes */
   GRKAN_EFFORT_EXHAUSTIVE = 5 /* every schedule of the space */
 };
 
