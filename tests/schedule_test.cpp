@@ -205,27 +205,27 @@ TEST(Determinism, ByName) {
 
 // What bench/RESULTS.md found best by the width of a segment, with AVX-512.
 TEST(Schedule, BackwardDefaultsTakeANarrowSegmentInAStep) {
-  const Target target = parse_target("x86-64-v4");
-  const auto standard = [&](const char* problem, std::int64_t rows, std::int64_t inner) {
-    const Task task = parse_task(std::string("backward.dx.da.db/") + problem);
-    return to_string(default_schedule(task, target, rows, inner));
+  struct Case {
+    const char* problem;
+    std::int64_t rows;
+    std::int64_t inner;
+    const char* schedule;
   };
-  EXPECT_EQ(standard("p5q4-A-c256-g8-f32-last", 1000, 1),
-            "v16_u2_r16_bcast_run64_fused_cached@slice256");
-  EXPECT_EQ(standard("p5q4-A-c384-g8-f32-last", 1000, 1),
-            "v16_u2_r16_bcast_run64_fused_cached@slice256");
-  EXPECT_EQ(standard("p5q4-A-c512-g8-f32-last", 1000, 1),
-            "v16_u4_r16_bcast_run64_fused_cached@slice256");
-  EXPECT_EQ(standard("p5q4-A-c128-g8-f32-last", 1000, 1),
-            "v16_u1_r16_bcast_run64_fused_cached_pf1@slice256");
-  EXPECT_EQ(standard("p5q4-A-c512-g8-f64-last", 1000, 1),
-            "v8_u1_r8_bcast_run64_fused_cached_pf1@slice256");
-  EXPECT_EQ(standard("p5q4-A-c768-g8-f32-last", 25216, 1),
-            "v16_u1_r4_bcast_run64_fused_nt_pf2@slice256");
-  EXPECT_EQ(standard("p5q4-A-c768-g8-f32-first", 8, 196),
-            "v16_u4_r1_bcast_run64_fused_cached@slice256");
-  EXPECT_EQ(standard("p5q4-A-c40-g1-f32-last", 1000, 1),
-            "v16_u1_r16_expand_run64_fused_cached@slice256");
+  const Case cases[] = {
+      {"p5q4-A-c128-g8-f32-last", 1000, 1, "v16_u1_r16_bcast_run64_fused_cached_pf1@slice256"},
+      {"p5q4-A-c256-g8-f32-last", 1000, 1, "v16_u2_r16_bcast_run64_fused_cached@slice256"},
+      {"p5q4-A-c384-g8-f32-last", 1000, 1, "v16_u2_r16_bcast_run64_fused_cached@slice256"},
+      {"p5q4-A-c512-g8-f32-last", 1000, 1, "v16_u4_r16_bcast_run64_fused_cached@slice256"},
+      {"p5q4-A-c512-g8-f64-last", 1000, 1, "v8_u1_r8_bcast_run64_fused_cached_pf1@slice256"},
+      {"p5q4-A-c768-g8-f32-last", 25216, 1, "v16_u1_r4_bcast_run64_fused_nt_pf2@slice256"},
+      {"p5q4-A-c768-g8-f32-first", 8, 196, "v16_u4_r1_bcast_run64_fused_cached@slice256"},
+      {"p5q4-A-c40-g1-f32-last", 1000, 1, "v16_u1_r16_expand_run64_fused_cached@slice256"},
+  };
+  const Target target = parse_target("x86-64-v4");
+  for (const Case& c : cases) {
+    const Task task = parse_task(std::string("backward.dx.da.db/") + c.problem);
+    EXPECT_EQ(to_string(default_schedule(task, target, c.rows, c.inner)), c.schedule) << c.problem;
+  }
 }
 
 }  // namespace

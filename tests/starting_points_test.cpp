@@ -52,6 +52,15 @@ TEST(StartingPoints, TheNearestCandidateStandsForAPoint) {
   EXPECT_EQ(starting_candidates(space, points), (std::vector<std::size_t>{2, 1}));
 }
 
+TEST(StartingPoints, LargeOutputsAreStoredAsTheDefaultStoresThem) {
+  const Target target = parse_target("x86-64-v4");
+  const Task task = parse_task("forward/p5q4-A-c768-g8-f32-last");
+  const Space space = enumerate_space(task, target, Determinism::run_to_run, 25216);
+  for (const std::size_t i : starting_candidates(space, starting_points(task, target))) {
+    EXPECT_EQ(std::get<CpuSchedule>(space.schedules[i]).stores, CpuSchedule::nontemporal);
+  }
+}
+
 TEST(StartingPoints, NoneForGpus) {
   const Task task = parse_task("forward/p5q4-A-c768-g8-f32-last");
   EXPECT_TRUE(starting_points(task, parse_target("sm_90")).empty());

@@ -49,7 +49,8 @@ std::vector<CpuSchedule> starting_points(const Task& task, const Target& target)
 std::vector<std::size_t> starting_candidates(const Space& space,
                                              std::span<const CpuSchedule> points) {
   std::vector<std::size_t> chosen;
-  for (const CpuSchedule& point : points) {
+  for (CpuSchedule point : points) {
+    point.stores = std::get<CpuSchedule>(space.schedules.front()).stores;  // by the output's size
     std::size_t nearest = 0;
     int least = std::numeric_limits<int>::max();
     for (std::size_t i = 0; i < space.schedules.size(); ++i) {
