@@ -19,7 +19,7 @@ struct Limit {
   std::size_t least;
   std::size_t most;
 };
-constexpr Limit kQuick = {8, 16, 112};
+constexpr Limit kQuick = {8, 16, 64};
 constexpr Limit kThorough = {4, 64, 400};
 
 }  // namespace
