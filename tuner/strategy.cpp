@@ -86,7 +86,15 @@ class Process {
   explicit Process(Coordinates coordinates)
       : ranks_(ranks(std::move(coordinates))),
         columns_(ranks_.size()),
-        included_(ranks_.size(), false) {}
+        included_(ranks_.size(), false) {
+    int most = 0;
+    for (const std::vector<int>& of : ranks_) {
+      for (const int rank : of) most = std::max(most, rank);
+    }
+    for (int steps = 0; steps <= most; ++steps) {
+      alike_.push_back(std::pow(kAlike, std::sqrt(double(steps))));
+    }
+  }
 
   [[nodiscard]] std::size_t size() const { return ranks_.size(); }
   [[nodiscard]] const std::vector<std::size_t>& pool() const { return pool_; }
@@ -148,12 +156,11 @@ class Process {
                               std::not_equal_to<>());
   }
   [[nodiscard]] double likeness(std::size_t a, std::size_t b) const {
-    double distance = 0;
+    double likeness = 1;
     for (std::size_t k = 0; k < ranks_[a].size(); ++k) {
-      const int steps = std::abs(ranks_[a][k] - ranks_[b][k]);
-      if (steps != 0) distance += std::sqrt(double(steps));
+      likeness *= alike_[std::size_t(std::abs(ranks_[a][k] - ranks_[b][k]))];
     }
-    return std::pow(kAlike, distance);
+    return likeness;
   }
   // One more number of i's column, for point k.
   void extend(std::size_t i, std::size_t k) {
@@ -162,6 +169,7 @@ class Process {
   }
 
   Coordinates ranks_;
+  std::vector<double> alike_;                 // likeness left by a parameter so many values away
   std::vector<std::vector<double>> columns_;  // of L^-1 K, for the pool
   std::vector<bool> included_;                // in the pool
   std::vector<std::size_t> pool_;
