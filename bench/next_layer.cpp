@@ -1,6 +1,6 @@
 // Whether stores past the caches pay where the next layer reads what was stored, timed on this
 // machine's CPU: a forward call x to y, alone and with a call y to z behind it, with y stored past
-// the caches or into them. "cold": buffers rotate among three times the last-level cache, as
+// the caches or into them. "cold": buffers rotate among far more than the last-level cache, as
 // tuning times them; "reused": the same buffers again and again, as where an allocator hands out
 // the same memory.
 //
@@ -10,14 +10,12 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "bench/guarded.h"
+#include "bench/temporary_folder.h"
 #include "core/device.h"
-#include "core/error.h"
 #include "core/print.h"
 #include "runtime/context.h"
 #include "runtime/kernel.h"
@@ -27,8 +25,8 @@ namespace grkan {
 namespace {
 
 constexpr std::int64_t kChannels = 768;
-constexpr std::size_t kCold = std::size_t{128} << 20;
-constexpr double kSample = 2e-3;
+constexpr std::size_t kCold = std::size_t{128} << 20;  // of each tensor
+constexpr double kSample = 2e-3;                       // seconds
 
 using Tensors = std::array<std::unique_ptr<DeviceMemory>, 3>;  // x, y and z
 
@@ -97,8 +95,8 @@ int run(int argc, char** argv) {
   app.add_option("--rounds", rounds, "Rounds")->check(CLI::Range(9, 10000))->capture_default_str();
   app.add_option("--threads", threads, "Threads; 0: all")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  const std::string folder = (std::filesystem::temp_directory_path() / "grkan_next_layer").string();
-  Context context({.cache_dir = folder, .threads = threads});
+  const TemporaryFolder folder;
+  Context context({.cache_dir = folder.path(), .threads = threads});
   Device& cpu = context.device("cpu");
   CpuSchedule s = std::get<CpuSchedule>(default_schedule(Pair::task(), cpu.target(), 1));
   s.stores = CpuSchedule::cached;
@@ -122,14 +120,12 @@ int run(int argc, char** argv) {
       const Comparison two = compare(both[0], both[1]);
       print_to(stdout,
                "{:6} {:6} rows, y {:5.1f} MB: alone {:.3f} [{:.3f}, {:.3f}], with the next layer "
-               "{:.3f} [{:.3f}, "
-               "{:.3f}]\n",
+               "{:.3f} [{:.3f}, {:.3f}]\n",
                cold ? "cold" : "reused", rows, double(rows * kChannels * 4) * 1e-6, one.ratio,
                one.low, one.high, two.ratio, two.low, two.high);
       std::fflush(stdout);
     }
   }
-  std::filesystem::remove_all(folder);
   return 0;
 }
 

@@ -11,13 +11,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "bench/guarded.h"
+#include "bench/temporary_folder.h"
 #include "cli/problem_list.h"
-#include "core/error.h"
 #include "core/print.h"
 #include "runtime/context.h"
 #include "runtime/tune.h"
@@ -35,25 +34,8 @@ struct Options {
   int threads = 0;
 };
 
-// A folder that goes when it is no longer needed.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "grkan_tuned_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail(Status::io_error, "no folder in /tmp");
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t seed) {
-  const Folder folder;
+  const TemporaryFolder folder;
   Context context({.cache_dir = folder.path(), .threads = options.threads});
   TuneOptions how;
   how.effort = parse_effort(options.effort);
@@ -65,7 +47,7 @@ Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t s
 Comparison race(const Options& options, const cli::ListedTask& job, const std::string& a,
                 const std::string& b) {
   if (a == b) return {.ratio = 1, .low = 1, .high = 1, .rounds = 0};
-  const Folder folder;
+  const TemporaryFolder folder;
   Context context({.cache_dir = folder.path(), .threads = options.threads});
   Device& cpu = context.device("cpu");
   Workbench bench(context, cpu, job.task, job.rows.high, job.inner);
