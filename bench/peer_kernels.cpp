@@ -17,18 +17,6 @@ constexpr std::array kFlashKatSteps = {
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// The argument, as gradient.cu declares it.
-struct PeerCall {
-  const void* x;
-  const void* dy;
-  void* dx;
-  const void* a;
-  const void* b;
-  void* da;
-  void* db;
-  std::int64_t rows;
-};
-
 void check_task(const Task& task) {
   const Problem& p = task.problem;
   Problem expected;
@@ -79,9 +67,7 @@ CudaSchedule PeerKernel::error_schedule(std::int64_t rows) const {
   return schedule;
 }
 
-vgpu::LaunchResult run_peer(const PeerKernel& kernel, const vgpu::Module& module,
-                            const vgpu::VirtualSample& sample, const vgpu::LaunchOptions& options) {
-  const Call call = sample.call();
+PeerCall peer_call(const PeerKernel& kernel, const Call& call) {
   const Problem& p = kernel.task.problem;
   for (const std::int64_t stride : {call.x_stride, call.dy_stride, call.out_stride}) {
     if (stride != p.channels) {
@@ -93,7 +79,14 @@ vgpu::LaunchResult run_peer(const PeerKernel& kernel, const vgpu::Module& module
     fail_argument("earlier kernels take 1 to {} elements, not {} rows of {}", kMaxElements - 1,
                   call.rows, p.channels);
   }
-  const PeerCall argument{call.x, call.dy, call.out, call.a, call.b, call.da, call.db, call.rows};
+  return {call.x, call.dy, call.out, call.a, call.b, call.da, call.db, call.rows};
+}
+
+vgpu::LaunchResult run_peer(const PeerKernel& kernel, const vgpu::Module& module,
+                            const vgpu::VirtualSample& sample, const vgpu::LaunchOptions& options) {
+  const Call call = sample.call();
+  const Problem& p = kernel.task.problem;
+  const PeerCall argument = peer_call(kernel, call);
   const std::uint32_t zero = 0;
   const auto clear = [&](void* sums, std::int64_t count) {
     sample.memory().set(reinterpret_cast<std::uint64_t>(sums), &zero, sizeof zero,

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/call.h"
 #include "core/schedule.h"
 #include "core/task.h"
 #include "virtual_gpu/virtual_sample.h"
@@ -37,7 +38,21 @@ struct PeerKernel {
 // channels-last, with one group count for both.
 PeerKernel peer_kernel(Peer peer, const Task& task);
 
-// Clears da and db and launches the kernel. Throws invalid_argument unless rows are dense.
+// The kernel's argument, as gradient.cu declares it. da and db are zero before a launch.
+struct PeerCall {
+  const void* x;
+  const void* dy;
+  void* dx;
+  const void* a;
+  const void* b;
+  void* da;
+  void* db;
+  std::int64_t rows;
+};
+// Throws invalid_argument unless rows are dense, and not too many.
+PeerCall peer_call(const PeerKernel& kernel, const Call& call);
+
+// Clears da and db and launches the kernel. Throws what peer_call() does.
 vgpu::LaunchResult run_peer(const PeerKernel& kernel, const vgpu::Module& module,
                             const vgpu::VirtualSample& sample, const vgpu::LaunchOptions& options);
 

@@ -41,6 +41,10 @@ CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Targe
                    [&](const CompilerReport& a, const CompilerReport& b) {
                      return (a.symbol == build.source.symbol) > (b.symbol == build.source.symbol);
                    });
+  if (build.kernels.empty() || build.kernels.front().symbol != build.source.symbol) {
+    fail(Status::compile_failed, "{} told nothing of the kernel {}; its log: {}",
+         compiler_of(target), build.source.symbol, build.output.log);
+  }
   return build;
 }
 

@@ -345,6 +345,8 @@ NvrtcOutput nvrtc_compile(const NvrtcInfo& nvrtc, const std::string& source,
   const std::string architecture = "-arch=" + target.name;
   std::vector<const char*> options = {architecture.c_str()};
   options.insert(options.end(), std::begin(kNvrtcOptions), std::end(kNvrtcOptions));
+  // What comes out of NVRTC's own cache, where there is a driver, comes without its log.
+  if (std::pair(nvrtc.major, nvrtc.minor) >= std::pair(12, 9)) options.push_back("--no-cache");
   const int error = f.compile(program.get(), int(options.size()), options.data());
   NvrtcOutput output;
   output.log = as_text(read(f.log_size, f.log, program.get()));

@@ -38,8 +38,8 @@ struct NvrtcOutput {
   std::string log;  // what the compiler and ptxas said (-v: registers, spills ...)
 };
 
-// Compiles for target.name exactly. The options are kNvrtcOptions and -arch. Throws compile_failed
-// with the compiler's log, trimmed. Any thread may call.
+// Compiles for target.name exactly. The options are kNvrtcOptions and -arch, and from 12.9 on
+// --no-cache. Throws compile_failed with the compiler's log, trimmed. Any thread may call.
 NvrtcOutput nvrtc_compile(const NvrtcInfo& nvrtc, const std::string& source,
                           const std::string& name, const Target& target);
 

@@ -113,6 +113,7 @@ Binary parse_binary(std::string_view bytes) {
     binary.code = take(header, "code", payload);
     binary.ptx = take(header, "ptx", payload);
     if (!payload.empty()) malformed("bytes follow its end");
+    if (binary.target.cuda() && binary.kernels.empty()) malformed("it names no kernel");
     return binary;
   } catch (const Error& e) {
     if (e.status() == Status::io_error) throw;

@@ -24,6 +24,8 @@ constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
 // Elements of the smallest tile, and blocks a multiprocessor, that the workspace is enough for.
 constexpr std::int64_t kSmallestTile = 32;
 constexpr std::int64_t kMostBlocks = 16;
+// Drivers before this one can't capture a kernel that starts while the one before it ends.
+constexpr int kEarlyInGraphs = 12030;
 
 std::string driver_path(const ContextOptions& options) {
   return options.cuda_driver.empty() ? kDriver : options.cuda_driver;
@@ -186,7 +188,8 @@ class CudaDeviceKernel final : public Kernel {
                                0, stream, parameters.data(), nullptr),
           "cuLaunchKernel");
       if (launch.second_pass_blocks == 0) return;
-      const bool early = schedule.sums == CudaSchedule::programmatic;
+      const bool early = schedule.sums == CudaSchedule::programmatic &&
+                         shared_.driver->version() >= kEarlyInGraphs;
       driver.check(launch_second_pass(module.second_pass(), launch, stream, early, parameters),
                    "cuLaunchKernelEx (second pass)");
     });

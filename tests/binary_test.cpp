@@ -93,6 +93,9 @@ TEST(Binary, EveryFieldIsChecked) {
   json changed = header;
   changed["kernels"][0]["registers"] = std::uint64_t{1} << 40;
   EXPECT_NE(failure(changed.dump() + payload).find("registers is not a count"), std::string::npos);
+  changed = header;
+  changed["kernels"].clear();
+  EXPECT_NE(failure(changed.dump() + payload).find("it names no kernel"), std::string::npos);
   EXPECT_EQ(failure("not json\n"),
             "a stored binary is malformed (its first line is not a JSON object); it has to be "
             "compiled again");

@@ -1,9 +1,11 @@
-// Records tables (table.h) of this machine's CPU: every candidate of the space of each problem, in
-// both directions, timed in rounds over all of them, each in turn with the default as the search
-// does it. A table that is there is passed over, so the same command goes on where it was stopped.
+// Records tables (table.h) of this machine's CPU or GPU: every candidate of the space of each
+// problem (or the default and some drawn by chance), in both directions, timed in rounds over all
+// of them, each in turn with the default as the search does it. A table that is there is passed
+// over, so the same command goes on where it was stopped.
 //
-//   build/bin/bench_record [--problems bench/replay/problems.jsonl] [--out bench/replay/tables]
-//                          [--threads 0] [--most N] [--lock FILE]
+//   build/bin/bench_record [--device cpu] [--problems bench/replay/problems.jsonl]
+//                          [--out bench/replay/tables] [--candidates N] [--seed 1] [--rounds 40]
+//                          [--threads 0] [--compile-threads 2] [--most N] [--lock FILE]
 //
 // --lock: a file held shared while it builds and exclusively while it times, for machines where
 // others work beside it and hold it too.
@@ -17,9 +19,9 @@
 #include <filesystem>
 #include <limits>
 #include <map>
-#include <mutex>
 
 #include "bench/guarded.h"
+#include "bench/replay/draw.h"
 #include "bench/replay/table.h"
 #include "cache/files.h"
 #include "cli/problem_list.h"
@@ -29,6 +31,7 @@
 #include "core/sample.h"
 #include "runtime/context.h"
 #include "runtime/sample_run.h"
+#include "runtime/tuning_session.h"
 #include "runtime/workbench.h"
 #include "tuner/parallel.h"
 #include "tuner/search.h"
@@ -41,7 +44,6 @@ namespace {
 // A sample is the median of some turns of a candidate and the default.
 constexpr double kSampleSeconds = 5e-3;
 constexpr double kMostTurns = 8;
-constexpr std::size_t kRounds = 40;
 // From so many rounds on, a candidate goes on only within this factor of the best: its lower
 // quartile within the best upper quartile, since single samples may be far too long.
 struct Cut {
@@ -51,10 +53,15 @@ struct Cut {
 constexpr Cut kCuts[] = {{2, 1.3}, {4, 1.1}, {12, 1.0}};
 
 struct Options {
+  std::string device = "cpu";
   std::string problems = "bench/replay/problems.jsonl";
   std::string out = "bench/replay/tables";
   std::string lock;
+  std::size_t candidates = std::numeric_limits<std::size_t>::max();
+  std::uint64_t seed = 1;
+  std::size_t rounds = 40;
   int threads = 0;
+  std::size_t compile_threads = 2;
   int most = 1'000'000;
 };
 
@@ -83,14 +90,17 @@ class Lock {
 
 class Recorder {
  public:
-  Recorder(Context& context, const cli::ListedTask& job)
-      : context_(context),
-        device_(context.device("cpu")),
+  Recorder(Context& context, const cli::ListedTask& job, const Options& options)
+      : options_(options),
+        device_(context.device(options.device)),
         job_(job),
         bench_(context, device_, job.task, job.rows.high, job.inner),
-        space_(enumerate_space(job.task, device_.target(), Determinism::run_to_run, bench_.rows(),
-                               job.inner)),
-        kernels_(space_.schedules.size()) {
+        schedules_(draw(enumerate_space(job.task, device_.target(), Determinism::run_to_run,
+                                        bench_.rows(), job.inner)
+                            .schedules,
+                        options.candidates, options.seed)),
+        binaries_(context, device_, job.task),
+        kernels_(schedules_.size()) {
     if (bench_.rows() != job.rows.high) {
       fail(Status::out_of_memory, "{} rows of {} don't fit the memory for tuning; take {}",
            job.rows.high, to_string(job.task), bench_.rows());
@@ -99,14 +109,14 @@ class Recorder {
               .target = device_.target(),
               .rows = bench_.rows(),
               .inner = job.inner,
-              .threads = device_.info().units,
+              .threads = device_.info().cpu() ? device_.info().units : 0,
               .machine = device_.info().model,
               .compiler = context.compiler().describe(device_.target()),
               .date = utc_now(),
               .predicted = false,
               .build_seconds = 0,
               .candidates = {}};
-    for (const Schedule& schedule : space_.schedules) {
+    for (const Schedule& schedule : schedules_) {
       table_.candidates.push_back({.schedule = to_string(schedule),
                                    .status = CandidateStatus::ok,
                                    .why = {},
@@ -115,23 +125,22 @@ class Recorder {
     }
   }
 
-  // Compiles, two at a time, and checks.
+  // Compiles and checks.
   void build() {
     const double start = now();
-    compile_all();
+    const std::size_t parts = compile_all();
     check_all();
-    table_.build_seconds = (now() - start) / double(binaries_.size());
-    binaries_.clear();
+    table_.build_seconds = (now() - start) / double(parts);
   }
 
   Table time() {
     const double turns = kSampleSeconds / (2 * bench_.time(*kernels_[0]));
     turns_ = std::size_t(std::clamp(turns, 1.0, kMostTurns));
-    for (std::size_t round = 0; round < kRounds; ++round) {
+    for (std::size_t round = 0; round < options_.rounds; ++round) {
       std::vector<std::size_t> in_round = still_in(round);
       // Begins elsewhere each time, so that neighbours in time differ.
       std::rotate(in_round.begin(),
-                  in_round.begin() + std::ptrdiff_t(round * in_round.size() / kRounds),
+                  in_round.begin() + std::ptrdiff_t(round * in_round.size() / options_.rounds),
                   in_round.end());
       for (const std::size_t i : in_round) sample(i);
     }
@@ -150,41 +159,47 @@ class Recorder {
     table_.candidates[i].reference_us.push_back(median(reference));
   }
 
-  void compile_all() {
+  // How many compiled parts there are.
+  std::size_t compile_all() {
     std::map<std::string, std::vector<std::size_t>> parts;
-    for (std::size_t i = 0; i < space_.schedules.size(); ++i) {
-      parts[compiled_text(space_.schedules[i])].push_back(i);
+    for (std::size_t i = 0; i < schedules_.size(); ++i) {
+      parts[compiled_text(schedules_[i])].push_back(i);
     }
-    std::vector<std::pair<std::string, std::vector<std::size_t>>> work(parts.begin(), parts.end());
-    for_each_in_threads(work.size(), 2,
-                        [&](std::size_t k) { compile_part(work[k].first, work[k].second); });
-  }
-
-  void compile_part(const std::string& part, const std::vector<std::size_t>& candidates) {
-    std::string why;
-    try {
-      Binary binary = context_.compiler().compile(job_.task, space_.schedules[candidates.front()],
-                                                  device_.target());
-      const std::lock_guard lock(mutex_);
-      binaries_.emplace(part, std::move(binary));
-      return;
-    } catch (const Error& error) {
-      why = error.what();
+    std::vector<std::vector<std::size_t>> work;
+    for (auto& [part, candidates] : parts) work.push_back(std::move(candidates));
+    std::vector<std::string> refused(work.size());
+    for_each_in_threads(work.size(), options_.compile_threads, [&](std::size_t k) {
+      try {
+        binaries_.of(schedules_[work[k].front()]);
+      } catch (const Error& error) {
+        refused[k] = error.what();
+      }
+    });
+    for (std::size_t k = 0; k < work.size(); ++k) {
+      if (refused[k].empty()) continue;
+      for (const std::size_t i : work[k]) {
+        refuse(i, CandidateStatus::compile_failed, refused[k]);
+      }
     }
-    for (const std::size_t i : candidates) refuse(i, CandidateStatus::compile_failed, why);
+    return work.size();
   }
 
   void check_all() {
     const std::int64_t rows = checked_rows(job_.task, bench_.rows(), job_.inner);
     Sample sample(job_.task, {.rows = rows, .inner = job_.inner});
     const Reference reference = make_reference(job_.task, sample.call());
-    for (std::size_t i = 0; i < space_.schedules.size(); ++i) {
+    for (std::size_t i = 0; i < schedules_.size(); ++i) {
       if (table_.candidates[i].status != CandidateStatus::ok) continue;
-      kernels_[i] = device_.load(job_.task, space_.schedules[i], [&](const Schedule& schedule) {
-        return binaries_.at(compiled_text(schedule));
-      });
-      sample.reset();
-      run_sample(device_, *kernels_[i], sample);
+      try {
+        kernels_[i] = device_.load(job_.task, schedules_[i], [&](const Schedule& schedule) {
+          return binaries_.of(schedule);
+        });
+        sample.reset();
+        run_sample(device_, *kernels_[i], sample);
+      } catch (const Error& error) {
+        refuse(i, CandidateStatus::launch_failed, error.what());
+        continue;
+      }
       const double scaled =
           compare(job_.task, kernels_[i]->schedule(), reference, sample.call()).scaled();
       const StepResult judged = judge({.status = CandidateStatus::ok, .why = {}, .value = scaled});
@@ -215,26 +230,36 @@ class Recorder {
     return list;
   }
 
-  Context& context_;
+  const Options& options_;
   Device& device_;
   cli::ListedTask job_;
   Workbench bench_;
-  Space space_;
+  std::vector<Schedule> schedules_;
+  CandidateBinaries binaries_;
   std::vector<std::shared_ptr<const Kernel>> kernels_;
-  std::mutex mutex_;
-  std::map<std::string, Binary> binaries_;  // by compiled part
   std::size_t turns_ = 1;
   Table table_;
 };
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app("Records what every candidate takes on this machine's CPU");
+  CLI::App app("Records what every candidate takes on this machine's CPU or GPU");
+  app.add_option("--device", options.device, "cpu, or cuda:0")->capture_default_str();
   app.add_option("--problems", options.problems,
                  "A list, as `grkan tune` takes it; of a range of rows the upper end")
       ->capture_default_str();
   app.add_option("--out", options.out, "Folder of the tables")->capture_default_str();
+  app.add_option("--candidates", options.candidates,
+                 "The default and others by chance, so many in all; all without it")
+      ->check(CLI::Range(2, 1'000'000));
+  app.add_option("--seed", options.seed, "Which ones")->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Samples of those that stay near the best")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "Threads; 0: all")->capture_default_str();
+  app.add_option("--compile-threads", options.compile_threads, "Kernels compiled at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--most", options.most, "Tables to record now, at most");
   app.add_option("--lock", options.lock, "File to hold, exclusively while timing");
   CLI11_PARSE(app, argc, argv);
@@ -245,7 +270,7 @@ int run(int argc, char** argv) {
     if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
     // A context a table: its kernels and buffers go with it.
     Context context({.threads = options.threads});
-    Recorder recorder(context, job);
+    Recorder recorder(context, job, options);
     {
       const Lock lock(options.lock, LOCK_SH);
       recorder.build();
