@@ -12,14 +12,17 @@ constexpr std::int64_t kMaxGridY = 65535;
 // The kernels count groups of rows in 32 bits; a step past the end must not wrap.
 constexpr std::int64_t kMaxRows = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxGroupStep = std::int64_t{1} << 30;
-// A thread that walks down fewer rows spends more on loading coefficients and adding sums.
-constexpr std::int64_t kRowsWorthAThread = 16;
+// A thread that walks down fewer rows spends too much on loading coefficients, or on adding sums.
+// Not more than that: calls of few rows need every thread they can get to keep memory busy.
+constexpr std::int64_t kRowsWorthAThread = 4;
+constexpr std::int64_t kRowsWorthSums = 8;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Row blocks such that the grid is one wave: at most `blocks` on each multiprocessor.
-std::int64_t row_blocks(const CudaSchedule& s, std::int64_t tiles, std::int64_t rows,
-                        int multiprocessors) {
+std::int64_t row_blocks(const Task& task, const CudaSchedule& s, std::int64_t tiles,
+                        std::int64_t rows, int multiprocessors) {
+  const std::int64_t worth = task.sums() ? kRowsWorthSums : kRowsWorthAThread;
   const std::int64_t groups = std::max<std::int64_t>(1, rows / s.rows_in_flight);
   const std::int64_t most = std::min(ceil_div(groups, s.tile_rows), kMaxGridY);
   // Blocks of slabs are as many on every device.
@@ -27,7 +30,7 @@ std::int64_t row_blocks(const CudaSchedule& s, std::int64_t tiles, std::int64_t 
   std::int64_t blocks = s.slab > 0 ? std::min(slabs, ceil_div(rows, s.slab)) : 1;
   for (std::int64_t wave = s.slab > 0 ? 0 : s.blocks; wave >= 1; --wave) {
     blocks = std::max<std::int64_t>(1, wave * multiprocessors / tiles);
-    if (rows >= blocks * s.tile_rows * kRowsWorthAThread) break;
+    if (rows >= blocks * s.tile_rows * worth) break;
   }
   const std::int64_t run = std::max(1, s.run / s.rows_in_flight);
   return std::max<std::int64_t>(1, std::min({blocks, most, kMaxGroupStep / run / s.tile_rows}));
@@ -106,7 +109,7 @@ CudaLaunch cuda_launch(const Task& task, const CudaSchedule& s, std::int64_t row
   }
   CudaLaunch launch;
   launch.grid_x = std::uint32_t(tiles);
-  launch.grid_y = std::uint32_t(row_blocks(s, tiles, rows, multiprocessors));
+  launch.grid_y = std::uint32_t(row_blocks(task, s, tiles, rows, multiprocessors));
   launch.threads = std::uint32_t(s.threads());
   if (cuda_has_second_pass(task, s)) {
     launch.second_pass_blocks = std::uint32_t(outputs);

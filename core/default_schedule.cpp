@@ -160,6 +160,14 @@ CudaSchedule default_cuda(const Task& task, Determinism determinism) {
   return s;
 }
 
+// The second pass starts while the first ends: a launch less to wait for.
+void launch_early(const Target& target, CudaSchedule& s) {
+  if (s.sums == CudaSchedule::two_pass &&
+      target.compute_capability() >= kProgrammaticArchitecture) {
+    s.sums = CudaSchedule::programmatic;
+  }
+}
+
 // Half of the arithmetic where the device has f32x2: sm_100 and sm_103; later ones issue two
 // instructions for it. A sum then takes every other column, so runs of twice the rows add as many
 // terms.
@@ -197,7 +205,10 @@ Schedule default_schedule(const Task& task, const Target& target, std::int64_t r
                           std::int64_t inner, Determinism determinism) {
   if (target.cuda()) {
     CudaSchedule s = default_cuda(task, determinism);
-    if (determinism != Determinism::gpu_to_gpu) use_packed(task, target, s);
+    if (determinism != Determinism::gpu_to_gpu) {
+      use_packed(task, target, s);
+      launch_early(target, s);
+    }
     return s;
   }
   return default_cpu(task, target, rows, inner, determinism);

@@ -28,7 +28,7 @@ constexpr std::string_view kL4Sheet = "NVIDIA L4 data sheet";
 constexpr std::string_view kT4Sheet = "NVIDIA T4 data sheet";
 constexpr std::string_view kB200Sheet = "NVIDIA HGX B200 data sheet";
 constexpr std::string_view kT4Study = "Jia et al., Dissecting the NVidia Turing T4 GPU (2019)";
-constexpr std::string_view kAsH100 = "same chip as H100 SXM";
+constexpr std::string_view kDriver = "what the driver of this GPU tells";
 constexpr std::string_view kSpecified = "product specifications on nvidia.com";
 constexpr std::string_view kBenches = "te42kyfo/gpu-benches on GitHub, this GPU";
 constexpr std::string_view kCommon = "commonly reported by the driver; no data sheet has it";
@@ -84,6 +84,9 @@ constexpr std::string_view kOfL40 = "L40's in te42kyfo/gpu-benches, the same arc
 constexpr std::string_view kOfH100 = "H100 PCIe's in te42kyfo/gpu-benches";
 constexpr std::string_view kOfH200 = "H200's in te42kyfo/gpu-benches";
 constexpr std::string_view kOfA100 = "A100's, another architecture";
+// 2 x 537 MB read and 537 MB written; 25 MB read again; additions of all threads at one address.
+constexpr std::string_view kOwn = "bench_gpu_figures on this GPU";
+constexpr std::string_view kOfOwnH200 = "bench_gpu_figures on an H200, the same chip";
 constexpr std::string_view kA40Scaled = "A40's 2400 by multiprocessors and clock";
 constexpr std::string_view kL40Scaled = "L40's 5200 by multiprocessors and clock";
 constexpr std::string_view kA6000Atomics =
@@ -110,15 +113,14 @@ constexpr Memory kA100Memory = {measured(0.863, kBenches), measured(5400, kBench
                                 measured(3.5, kA100Atomics)};
 constexpr Memory kH100PcieMemory = {measured(0.898, kBenches), measured(6900, kBenches),
                                     measured(271, kBenches), assumed(2.4, kOfH200),
-                                    assumed(3.5, kOfA100)};
-constexpr Memory kH200Memory = {assumed(0.898, kOfH100), measured(9700, kBenches),
-                                assumed(271, kOfH100), measured(2.4, kBenches),
-                                assumed(3.5, kOfA100)};
-constexpr Memory kH100SxmMemory = {assumed(0.898, kOfH100), assumed(9700, kOfH200),
+                                    assumed(3.48, kOfOwnH200)};
+constexpr Memory kH200Memory = {measured(0.856, kOwn), measured(8850, kOwn), assumed(271, kOfH100),
+                                measured(2.4, kBenches), measured(3.48, kOwn)};
+constexpr Memory kH100SxmMemory = {assumed(0.898, kOfH100), assumed(8850, kOfOwnH200),
                                    assumed(271, kOfH100), assumed(2.4, kOfH200),
-                                   assumed(3.5, kOfA100)};
+                                   assumed(3.48, kOfOwnH200)};
 constexpr Memory kB200Memory = {assumed(0.898, kOfH100),
-                                assumed(10800, "H200's 9700 by multiprocessors and clock"),
+                                assumed(9850, "H200's 8850 by multiprocessors and clock"),
                                 assumed(271, kOfH100), assumed(2.4, kOfH200),
                                 assumed(4, "B300's: 4 clocks a packet of 32 bytes and L2 slice")};
 
@@ -173,8 +175,8 @@ constexpr std::array kFields = {
     FigureField{"shared_bytes_a_clock", &GpuModel::shared_bytes_a_clock}};
 
 constexpr std::array kModels = {
-    model("h200", "NVIDIA H200 SXM", 90, assumed(132, kAsH100), published(141 * kGiB, kH200Sheet),
-          assumed(1980, kCommon), published(4800, kH200Sheet), assumed(50 * kMiB, kAsH100),
+    model("h200", "NVIDIA H200 SXM", 90, measured(132, kDriver), published(141 * kGiB, kH200Sheet),
+          measured(1980, kOwn), published(4800, kH200Sheet), measured(60 * kMiB, kDriver),
           kH200Memory),
     model("h100-sxm", "NVIDIA H100 80GB HBM3", 90, published(132, kHopper),
           published(80 * kGiB, kHopper), assumed(1980, kCommon), published(3350, kSpecified),

@@ -29,10 +29,14 @@ TEST(CudaLaunch, FewRowsGetFewBlocks) {
   const CudaSchedule s = schedule_of("v4_r2_x48_y4_newton@blocks4");
   EXPECT_EQ(cuda_launch(task, s, 1, 1, 132).grid_y, 1U);
   EXPECT_EQ(cuda_launch(task, s, 16, 1, 132).grid_y, 2U);  // 8 groups of rows, 4 a block
-  // 16 rows a thread before a second block comes to a multiprocessor.
-  EXPECT_EQ(cuda_launch(task, s, 132 * 4 * 16 * 2 - 1, 1, 132).grid_y, 132U);
-  EXPECT_EQ(cuda_launch(task, s, 132 * 4 * 16 * 2, 1, 132).grid_y, 264U);
+  // 4 rows a thread before a second block comes to a multiprocessor; 8 where sums are added.
+  EXPECT_EQ(cuda_launch(task, s, 132 * 4 * 4 * 2 - 1, 1, 132).grid_y, 132U);
+  EXPECT_EQ(cuda_launch(task, s, 132 * 4 * 4 * 2, 1, 132).grid_y, 264U);
   EXPECT_EQ(cuda_launch(task, s, 1, 1, 132).second_pass_blocks, 0U);
+  const Task sums = parse_task("backward.dx.da.db/p5q4-A-c192-g8-f32-last");
+  const CudaSchedule t = schedule_of("v4_r2_x48_y4_newton_run16_twopass@blocks4");
+  EXPECT_EQ(cuda_launch(sums, t, 132 * 4 * 8 * 2 - 1, 1, 132).grid_y, 132U);
+  EXPECT_EQ(cuda_launch(sums, t, 132 * 4 * 8 * 2, 1, 132).grid_y, 264U);
 }
 
 // A grid of slabs is the same on every device, and has a bound.

@@ -17,8 +17,8 @@ const Target kTarget{"sm_90"};
 const Target kHostTarget{"sm_75"};  // what tests/cuda_host.h compiles for
 constexpr const char* kBackward = "backward.dx.da.db/p5q4-A-c768-g8-f32-last";
 
-CudaSchedule default_of(const Task& task) {
-  return std::get<CudaSchedule>(default_schedule(task, kTarget, 1000));
+CudaSchedule default_of(const Task& task, const Target& target = kTarget) {
+  return std::get<CudaSchedule>(default_schedule(task, target, 1000));
 }
 CudaSource source_of(const char* text) {
   const Task task = parse_task(text);
@@ -128,7 +128,7 @@ TEST(CudaOnHost, TableOfProblems) {
   const auto add = [&](const char* text, const char* schedule, std::int64_t rows,
                        std::int64_t inner = 1, bool accumulate = false) {
     const Task task = parse_task(text);
-    Case one{{task, default_of(task)}, {}};
+    Case one{{task, default_of(task, kHostTarget)}, {}};
     if (*schedule != '\0') {
       one.kernel.schedule = std::get<CudaSchedule>(parse_schedule(schedule, kTarget));
     }

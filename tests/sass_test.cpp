@@ -154,7 +154,9 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
         }
         const double sass = json["instructions_per_element"]["sass"].get<double>();
         const bool packed = schedule.packed != 0;
-        EXPECT_LE(sass, task.backward() ? (packed ? 33 : 46) : (packed ? 12 : 17)) << json.dump();
+        // 192 channels are few: threads get 12 rows, and more of their time goes to start and end.
+        EXPECT_LE(sass, task.backward() ? (packed ? 33 : 47) : (packed ? 12.1 : 17.7))
+            << json.dump();
         // Fewer than the arithmetic of the formula: the count is wrong.
         EXPECT_GT(sass, task.backward() ? (packed ? 20 : 38) : (packed ? 7 : 13)) << json.dump();
         EXPECT_EQ(json["atomics_per_element"], 0.0) << to_string(task);

@@ -8,6 +8,8 @@
 namespace grkan {
 namespace {
 
+constexpr std::int64_t kSectorBytes = 32;  // the least that memory moves
+
 // The values to try: 0 in the default, and no value of the table, means that it doesn't apply.
 template <class S>
 std::vector<int> values_of(const Parameter<S>& parameter, int standard) {
@@ -66,6 +68,10 @@ std::string why_pointless(const CudaSchedule& s, const CudaSchedule& standard, c
     return "tiles are wider than a row";
   }
   if (s.tile_rows > 1 && s.tile_rows / 2 >= rows) return "tiles have more rows than there are";
+  // Blocks side by side then share sectors, at other times. Measured: 1.2 to 6 times the best.
+  const auto size = std::int64_t(std::min(size_of(p.x_type), size_of(p.y_type)));
+  const std::int64_t across = std::int64_t(s.columns) * s.tile_columns;
+  if (across < columns && across * size < kSectorBytes) return "rows of a tile are under a sector";
   return {};
 }
 

@@ -1,43 +1,43 @@
-// Records tables (table.h) for a GPU that is not here: candidates of KAT's layers, compiled for it,
-// executed on the virtual GPU, and predicted from these counts. Nothing in them was timed.
+// Records tables (table.h) for a GPU that is not here: candidates compiled for it, executed on the
+// virtual GPU, and predicted from these counts. Nothing in them was timed.
 //
-//   build/bin/bench_record_gpu [--gpu h200] [--candidates 256] [--seed 1]
-//                              [--out bench/replay/predicted/h200]
+//   build/bin/bench_record_gpu [--gpu h200] [--problems bench/replay/gpu_problems.jsonl]
+//                              [--candidates 192] [--seed 1] [--out bench/replay/predicted/h200]
 //
-// A table has the default and random others of the space, which has thousands. One that is there is
-// passed over.
+// A table has the default and random others of the space, which has thousands: those that
+// bench_record --device cuda:0 times, given the same numbers. What tuning would rule out by the
+// compiler's report is `pruned`. A table that is there is passed over.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <array>
 #include <filesystem>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "bench/executed_call.h"
 #include "bench/guarded.h"
+#include "bench/replay/draw.h"
 #include "bench/replay/table.h"
 #include "cache/files.h"
+#include "cli/problem_list.h"
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/print.h"
 #include "tuner/cost_model.h"
 #include "tuner/parallel.h"
+#include "tuner/pruning.h"
 #include "tuner/space.h"
 
 namespace grkan {
 namespace {
 
-constexpr std::int64_t kRows = kKatRows;
-constexpr std::array<std::int64_t, 3> kChannels = {192, 768, 3072};
 constexpr std::size_t kThreads = 2;  // that compile at a time
 
 struct Options {
   std::string gpu = "h200";
+  std::string problems = "bench/replay/gpu_problems.jsonl";
   std::string out;
-  std::size_t candidates = 256;
+  std::size_t candidates = 192;
   std::uint64_t seed = 1;
 };
 
@@ -63,15 +63,22 @@ TableCandidate predicted(const GpuCall& call, const std::optional<Binary>& binar
   return candidate;
 }
 
-Table record(const Task& task, const GpuModel& gpu, const Options& options) {
+// Why tuning would not look at a candidate, by what the compiler said of it and of the default.
+std::string why_left_out(const Schedule& schedule, const std::optional<Binary>& binary,
+                         const Schedule& standard, const std::optional<Binary>& standard_binary,
+                         const GpuModel& gpu) {
+  if (!binary || !standard_binary) return {};
+  return why_pruned({std::get<CudaSchedule>(schedule), binary->kernels.at(0)},
+                    {std::get<CudaSchedule>(standard), standard_binary->kernels.at(0)}, gpu);
+}
+
+Table record(const cli::ListedTask& job, const GpuModel& gpu, const Options& options) {
+  const Task& task = job.task;
+  const std::int64_t rows = job.rows.high;
   const Target target = target_of(gpu);
-  std::vector<Schedule> schedules =
-      enumerate_space(task, target, Determinism::run_to_run, kRows).schedules;
-  std::mt19937_64 random(options.seed);
-  for (std::size_t i = schedules.size() - 1; i > 1; --i) {  // the same with every library
-    std::swap(schedules[i], schedules[1 + random() % i]);
-  }
-  schedules.resize(std::min(schedules.size(), options.candidates));
+  const std::vector<Schedule> schedules =
+      draw(enumerate_space(task, target, Determinism::run_to_run, rows, job.inner).schedules,
+           options.candidates, options.seed);
   std::vector<std::optional<Binary>> binaries(schedules.size());
   std::vector<std::string> refused(schedules.size());
   for_each_in_threads(schedules.size(), kThreads, [&](std::size_t i) {
@@ -83,8 +90,8 @@ Table record(const Task& task, const GpuModel& gpu, const Options& options) {
   });
   Table table{.task = task,
               .target = target,
-              .rows = kRows,
-              .inner = 1,
+              .rows = rows,
+              .inner = job.inner,
               .threads = 0,
               .machine = std::string(gpu.marketing),
               .compiler = compiler_of(target),
@@ -93,8 +100,21 @@ Table record(const Task& task, const GpuModel& gpu, const Options& options) {
               .build_seconds = 0,
               .candidates = {}};
   for (std::size_t i = 0; i < schedules.size(); ++i) {
-    const GpuCall call{
-        .task = task, .schedule = std::get<CudaSchedule>(schedules[i]), .gpu = gpu, .rows = kRows};
+    const GpuCall call{.task = task,
+                       .schedule = std::get<CudaSchedule>(schedules[i]),
+                       .gpu = gpu,
+                       .rows = rows,
+                       .inner = job.inner};
+    std::string why =
+        i == 0 ? "" : why_left_out(schedules[i], binaries[i], schedules[0], binaries[0], gpu);
+    if (!why.empty()) {
+      table.candidates.push_back({.schedule = to_string(schedules[i]),
+                                  .status = CandidateStatus::pruned,
+                                  .why = std::move(why),
+                                  .us = {},
+                                  .reference_us = {}});
+      continue;
+    }
     const double default_us = i == 0 ? 0 : table.candidates.front().us.at(0);
     table.candidates.push_back(predicted(call, binaries[i], refused[i], default_us));
     if (i == 0 && table.candidates[0].us.empty()) {
@@ -109,6 +129,9 @@ int run(int argc, char** argv) {
   CLI::App app("Records what candidates are predicted to take on a GPU that is not here");
   app.add_option("--gpu", options.gpu, "A GPU model (grkan devices lists them)")
       ->capture_default_str();
+  app.add_option("--problems", options.problems,
+                 "A list, as `grkan tune` takes it; of a range of rows the upper end")
+      ->capture_default_str();
   app.add_option("--out", options.out, "Folder of the tables; bench/replay/predicted/GPU");
   app.add_option("--candidates", options.candidates, "Of a table, at most")
       ->check(CLI::Range(2, 100000))
@@ -118,10 +141,10 @@ int run(int argc, char** argv) {
   const GpuModel& gpu = gpu_model(options.gpu);
   const std::string folder =
       options.out.empty() ? "bench/replay/predicted/" + options.gpu : options.out;
-  for (const Task& task : kat_tasks(kChannels)) {
-    const std::string name = table_name(task, kRows, 1);
+  for (const cli::ListedTask& job : cli::read_problem_list(options.problems, {1, 1}, 1)) {
+    const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;
-    const Table table = record(task, gpu, options);
+    const Table table = record(job, gpu, options);
     write_table(folder, table);
     const TableCandidate& best = table.candidates[table.best()];
     print_to(stdout, "{}: {} candidates; best {:.4f} {}\n", name, table.candidates.size(),
