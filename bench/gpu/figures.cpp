@@ -10,17 +10,19 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <functional>
+#include <map>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "bench/gpu/figures_source.h"
+#include "bench/gpu/own_driver.h"
 #include "bench/guarded.h"
 #include "codegen/nvrtc.h"
 #include "core/error.h"
 #include "runtime/context.h"
-#include "runtime/cuda_driver.h"
 #include "tuner/statistics.h"
 
 namespace grkan {
@@ -40,37 +42,25 @@ class Bench {
  public:
   Bench(Context& context, const Options& options)
       : device_(context.device(options.device)),
-        driver_(context.options().cuda_driver.empty() ? "libcuda.so.1"
-                                                      : context.options().cuda_driver),
+        driver_(context, options.device),
         rounds_(options.rounds),
-        timer_(device_.timer()) {
-    cuda::Device ordinal = 0;
-    cuda::Context current = nullptr;
-    const int number = std::stoi(options.device.substr(options.device.find(':') + 1));
-    driver_.check(driver_.device_get(&ordinal, number), "cuDeviceGet");
-    driver_.check(driver_.primary_context_retain(&current, ordinal), "cuDevicePrimaryCtxRetain");
-    driver_.check(driver_.context_push(current), "cuCtxPushCurrent");
-    const NvrtcOutput output = nvrtc_compile(choose_nvrtc(device_.target()), kFiguresSource,
-                                             "figures.cu", device_.target());
-    driver_.check(driver_.library_load(&library_, output.cubin.c_str(), nullptr, nullptr, 0,
-                                       nullptr, nullptr, 0),
-                  "cuLibraryLoadData");
-  }
+        timer_(device_.timer()),
+        library_(driver_.load(nvrtc_compile(choose_nvrtc(device_.target()), kFiguresSource,
+                                            "figures.cu", device_.target())
+                                  .cubin)) {}
 
   [[nodiscard]] const DeviceInfo& info() const { return device_.info(); }
   [[nodiscard]] int wave() const { return device_.info().units * kBlocks; }
 
   template <class... Arguments>
   void launch(const char* name, int blocks, int threads, Arguments... arguments) {
-    cuda::CudaKernel kernel = nullptr;
-    cuda::Function function = nullptr;
-    driver_.check(driver_.library_get_kernel(&kernel, library_, name), name);
-    driver_.check(driver_.kernel_get_function(&function, kernel), name);
     std::array<void*, sizeof...(arguments) + 1> pointers = {static_cast<void*>(&arguments)...,
                                                             nullptr};
-    driver_.check(driver_.launch_kernel(function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1,
-                                        0, nullptr, pointers.data(), nullptr),
-                  name);
+    cuda::Function& function = functions_[name];
+    if (function == nullptr) function = driver_.function(library_, name);
+    driver_->check(driver_->launch_kernel(function, unsigned(blocks), 1, 1, unsigned(threads), 1, 1,
+                                          0, nullptr, pointers.data(), nullptr),
+                   name);
   }
 
   // Seconds of one call.
@@ -101,10 +91,11 @@ class Bench {
 
  private:
   Device& device_;
-  cuda::Driver driver_;
+  OwnDriver driver_;
   int rounds_;
   std::unique_ptr<Timer> timer_;
-  cuda::Library library_ = nullptr;
+  cuda::Library library_;
+  std::map<std::string, cuda::Function> functions_;
 };
 
 void tell(const char* what, double value, const char* unit) {

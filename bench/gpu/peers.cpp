@@ -13,12 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "bench/gpu/own_driver.h"
 #include "bench/guarded.h"
 #include "bench/peer_kernels.h"
 #include "codegen/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"
-#include "runtime/cuda_driver.h"
 #include "runtime/plan.h"
 #include "runtime/sample_run.h"
 #include "runtime/workbench.h"
@@ -42,20 +42,14 @@ struct Options {
 // A peer as a kernel of the device whose context is current.
 class GpuPeer final : public Kernel {
  public:
-  GpuPeer(const PeerKernel& kernel, const cuda::Driver& driver, const Target& target,
+  GpuPeer(const PeerKernel& kernel, const OwnDriver& driver, const Target& target,
           std::int64_t rows)
       : Kernel(kernel.task, kernel.error_schedule(rows)), kernel_(kernel), driver_(driver) {
-    const NvrtcOutput output =
-        nvrtc_compile(choose_nvrtc(target), kernel.text, kernel.symbol + ".cu", target);
-    driver_.check(driver_.library_load(&library_, output.cubin.c_str(), nullptr, nullptr, 0,
-                                       nullptr, nullptr, 0),
-                  "cuLibraryLoadData");
-    cuda::CudaKernel handle = nullptr;
-    driver_.check(driver_.library_get_kernel(&handle, library_, kernel.symbol.c_str()),
-                  "cuLibraryGetKernel");
-    driver_.check(driver_.kernel_get_function(&function_, handle), "cuKernelGetFunction");
+    library_ = driver_.load(
+        nvrtc_compile(choose_nvrtc(target), kernel.text, kernel.symbol + ".cu", target).cubin);
+    function_ = driver_.function(library_, kernel.symbol.c_str());
   }
-  ~GpuPeer() override { driver_.library_unload(library_); }
+  ~GpuPeer() override { driver_->library_unload(library_); }
   GpuPeer(const GpuPeer&) = delete;
   GpuPeer& operator=(const GpuPeer&) = delete;
 
@@ -67,23 +61,23 @@ class GpuPeer final : public Kernel {
     const Problem& p = task().problem;
     auto* stream = static_cast<cuda::Stream>(workspace.stream);
     const auto clear = [&](void* sums, std::int64_t count) {
-      driver_.check(driver_.memset_async(reinterpret_cast<cuda::Pointer>(sums), 0,
-                                         std::size_t(count) * sizeof(float), stream),
-                    "cuMemsetD8Async");
+      driver_->check(driver_->memset_async(reinterpret_cast<cuda::Pointer>(sums), 0,
+                                           std::size_t(count) * sizeof(float), stream),
+                     "cuMemsetD8Async");
     };
     clear(call.da, p.numerator_groups * p.numerator_terms());
     clear(call.db, p.denominator_groups * p.denominator_terms());
     PeerCall argument = peer_call(kernel_, call);
     std::array<void*, 1> parameters = {&argument};
     const vgpu::Dim3 grid = kernel_.grid(call.rows);
-    driver_.check(driver_.launch_kernel(function_, grid.x, grid.y, 1, unsigned(kernel_.threads), 1,
-                                        1, 0, stream, parameters.data(), nullptr),
-                  "cuLaunchKernel");
+    driver_->check(driver_->launch_kernel(function_, grid.x, grid.y, 1, unsigned(kernel_.threads),
+                                          1, 1, 0, stream, parameters.data(), nullptr),
+                   "cuLaunchKernel");
   }
 
  private:
   PeerKernel kernel_;
-  const cuda::Driver& driver_;
+  const OwnDriver& driver_;
   cuda::Library library_ = nullptr;
   cuda::Function function_ = nullptr;
 };
@@ -103,7 +97,7 @@ double checked_error(Device& device, const Kernel& kernel, std::int64_t rows) {
   return compare(kernel.task(), kernel.schedule(), reference, sample.call()).scaled();
 }
 
-std::vector<Line> lines_of(Context& context, Device& device, const cuda::Driver& driver,
+std::vector<Line> lines_of(Context& context, Device& device, const OwnDriver& driver,
                            const Task& task, const Options& options) {
   std::vector<Line> lines;
   for (const Peer peer : kPeers) {
@@ -161,14 +155,7 @@ int run(int argc, char** argv) {
   if (device.info().cpu() || device.info().is_virtual) {
     fail(Status::no_device, "{} is no GPU that can be timed on; use cuda:0", options.device);
   }
-  const std::string path = context.options().cuda_driver;
-  const cuda::Driver driver(path.empty() ? "libcuda.so.1" : path);
-  cuda::Device ordinal = 0;
-  cuda::Context current = nullptr;
-  const int number = std::stoi(options.device.substr(options.device.find(':') + 1));
-  driver.check(driver.device_get(&ordinal, number), "cuDeviceGet");
-  driver.check(driver.primary_context_retain(&current, ordinal), "cuDevicePrimaryCtxRetain");
-  driver.check(driver.context_push(current), "cuCtxPushCurrent");
+  const OwnDriver driver(context, options.device);
   std::vector<Line> lines = lines_of(context, device, driver, task, options);
   Workbench bench(context, device, task, options.rows, 1);
   time_lines(bench, lines, options.rounds);
