@@ -41,9 +41,11 @@ CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Targe
                    [&](const CompilerReport& a, const CompilerReport& b) {
                      return (a.symbol == build.source.symbol) > (b.symbol == build.source.symbol);
                    });
-  if (build.kernels.empty() || build.kernels.front().symbol != build.source.symbol) {
-    fail(Status::compile_failed, "{} told nothing of the kernel {}; its log: {}",
-         compiler_of(target), build.source.symbol, build.output.log);
+  const std::size_t expected = cuda_has_second_pass(task, schedule) ? 2 : 1;
+  if (build.kernels.size() < expected || build.kernels.front().symbol != build.source.symbol) {
+    fail(Status::compile_failed, "{} told of {} kernels where {} has {}; its log: {}",
+         compiler_of(target), build.kernels.size(), build.source.symbol, expected,
+         build.output.log);
   }
   return build;
 }

@@ -13,7 +13,8 @@ struct CudaBuild {
   std::vector<CompilerReport> kernels;  // the main kernel first
 };
 
-// Generates and compiles with the NVRTC that the target would use.
+// Generates and compiles with the NVRTC that the target would use. Throws what nvrtc_compile does,
+// and compile_failed where its log tells of fewer kernels than there are.
 CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Target& target);
 
 }  // namespace grkan

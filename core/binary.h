@@ -39,7 +39,7 @@ struct Binary {
 };
 
 // Bytes of a file or a message. parse_binary throws io_error on anything that serialize did not
-// write (truncated, other format).
+// write (truncated, other format), and on a binary for a GPU without kernels.
 std::string serialize(const Binary& binary);
 Binary parse_binary(std::string_view bytes);
 

@@ -62,7 +62,7 @@ constexpr Figure kConvert = assumed(16, "the slowest conversion of the guides' t
 constexpr Figure kInteger = published(64, kRates);
 constexpr Figure kSharedBytes = published(128, "CUDA C++ Programming Guide: 32 banks of 4 bytes");
 
-// What a GPU's memory does, as others measured it, or taken from a sister.
+// What a GPU's memory does, as others or this project measured it, or taken from a sister.
 struct Memory {
   Figure reached;
   Figure l2_bandwidth;
@@ -84,7 +84,7 @@ constexpr std::string_view kOfL40 = "L40's in te42kyfo/gpu-benches, the same arc
 constexpr std::string_view kOfH100 = "H100 PCIe's in te42kyfo/gpu-benches";
 constexpr std::string_view kOfH200 = "H200's in te42kyfo/gpu-benches";
 constexpr std::string_view kOfA100 = "A100's, another architecture";
-// 2 x 537 MB read and 537 MB written; 25 MB read again; additions of all threads at one address.
+// 2 x 537 MB read and 537 MB written; 17 MB read again; additions of all threads at one address.
 constexpr std::string_view kOwn = "bench_gpu_figures on this GPU";
 constexpr std::string_view kOfOwnH200 = "bench_gpu_figures on an H200, the same chip";
 constexpr std::string_view kA40Scaled = "A40's 2400 by multiprocessors and clock";

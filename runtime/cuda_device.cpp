@@ -90,6 +90,10 @@ class Module {
   Module(const Shared& shared, const Binary& binary) : shared_(shared) {
     const Driver& driver = *shared_.driver;
     const Current current(driver, shared_.context);
+    if (binary.kernels.empty()) {
+      fail(Status::internal, "the binary of {} for {} names no kernel", to_string(binary.task),
+           shared_.name);
+    }
     load(binary);
     for (std::size_t i = 0; i < binary.kernels.size() && i < functions_.size(); ++i) {
       cuda::CudaKernel kernel = nullptr;

@@ -32,9 +32,9 @@ class Workbench {
   // Runs one call.
   void run(const Kernel& kernel);
   // Seconds of one call, everything the kernel needs counted in. Short calls are repeated until
-  // they fill 100 microseconds, on a GPU 500, and the mean is given. There they are queued behind
-  // one that is not timed: the device's time, not the launching thread's, where calls are long
-  // enough to launch one ahead.
+  // they fill 100 microseconds, on a GPU about 500, and the mean is given. There they are queued
+  // behind one that is not timed: the device's time, not the launching thread's, where calls are
+  // long enough to launch one ahead.
   double time(const Kernel& kernel);
   // The kinds that apply; the fastest of them is the bound.
   [[nodiscard]] std::vector<BoundKind> bound_kinds() const;

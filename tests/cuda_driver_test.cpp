@@ -191,8 +191,34 @@ TEST_F(CudaTest, LaunchesBothPassesOnTheCallersStream) {
       "cuLaunchKernel wide grid " + std::to_string(launch.grid_x) + "x" +
       std::to_string(launch.grid_y) + " threads " + std::to_string(launch.threads) +
       " stream 7\ncuLaunchKernelEx wide2 grid " + std::to_string(launch.second_pass_blocks) +
-      "x1 threads " + std::to_string(launch.second_pass_threads) + " stream 7\n";
+      "x1 threads " + std::to_string(launch.second_pass_threads) + " stream 7 early\n";
   EXPECT_EQ(fake.log(), expected);  // and nothing is synchronised
+}
+
+// Older drivers can't capture a launch that starts early.
+TEST_F(CudaTest, TheSecondPassStartsEarlyFromDriver12_3On) {
+  ASSERT_EQ(schedule.sums, CudaSchedule::programmatic);
+  for (const int version : {12020, 12030}) {
+    fake.version(version);
+    const auto device = make_cuda_device("cuda:0", options);
+    const auto kernel = load(*device);
+    fake.reset();
+    kernel->run(call(1000), workspace);
+    EXPECT_EQ(contains(fake.log(), " early"), version == 12030) << fake.log();
+  }
+}
+
+// As of a compiler whose report was lost: not a launch of nothing.
+TEST_F(CudaTest, ABinaryWithoutKernelsIsAnError) {
+  const auto device = make_cuda_device("cuda:0", options);
+  const Error error = error_of([&] {
+    device->load(task, schedule, [&](const Schedule& wanted) {
+      Binary nameless = binary(task, wanted, "cubin");
+      nameless.kernels.clear();
+      return nameless;
+    });
+  });
+  EXPECT_TRUE(contains(error.what(), "names no kernel")) << error.what();
 }
 
 TEST_F(CudaTest, UnalignedPointersTakeTheNarrowKernel) {

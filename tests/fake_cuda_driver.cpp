@@ -140,14 +140,15 @@ EXPORT int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned, unsi
                                       std::to_string(reinterpret_cast<std::size_t>(stream)));
 }
 EXPORT int cuLaunchKernelEx(const void* config, void* function, void**, void**) {
-  // CUlaunchConfig: grid, block, shared bytes, stream.
+  // CUlaunchConfig: grid, block, shared bytes, stream, attributes and how many.
   const auto* words = static_cast<const unsigned*>(config);
   void* stream = nullptr;
   std::memcpy(&stream, words + 8, sizeof stream);
-  return finish("cuLaunchKernelEx", *static_cast<std::string*>(function) + " grid " +
-                                        std::to_string(words[0]) + "x" + std::to_string(words[1]) +
-                                        " threads " + std::to_string(words[3]) + " stream " +
-                                        std::to_string(reinterpret_cast<std::size_t>(stream)));
+  const std::string early = words[12] != 0 ? " early" : "";
+  return finish("cuLaunchKernelEx",
+                *static_cast<std::string*>(function) + " grid " + std::to_string(words[0]) + "x" +
+                    std::to_string(words[1]) + " threads " + std::to_string(words[3]) + " stream " +
+                    std::to_string(reinterpret_cast<std::size_t>(stream)) + early);
 }
 EXPORT int cuMemAlloc_v2(unsigned long long* pointer, std::size_t bytes) {
   const int result = finish("cuMemAlloc");

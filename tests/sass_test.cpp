@@ -154,8 +154,9 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
         }
         const double sass = json["instructions_per_element"]["sass"].get<double>();
         const bool packed = schedule.packed != 0;
-        // 192 channels are few: threads get 12 rows, and more of their time goes to start and end.
-        EXPECT_LE(sass, task.backward() ? (packed ? 33 : 47) : (packed ? 12.1 : 17.7))
+        // Of 192 channels threads get 12 rows, and spend more of their time on start and end.
+        const double more = channels == 192 ? (task.backward() ? 1 : packed ? 0.1 : 0.7) : 0;
+        EXPECT_LE(sass, (task.backward() ? (packed ? 33 : 46) : (packed ? 12 : 17)) + more)
             << json.dump();
         // Fewer than the arithmetic of the formula: the count is wrong.
         EXPECT_GT(sass, task.backward() ? (packed ? 20 : 38) : (packed ? 7 : 13)) << json.dump();

@@ -64,7 +64,7 @@ TEST(Space, CountsWhatItLeftOutByReason) {
   EXPECT_LT(space.left_out.size(), 24U);
 }
 
-// Those that do were at best 1.2 times the best one's time on an H200.
+// Those that don't took at best 1.2 times the best one's time on an H200.
 TEST(Space, RowsOfATileFillASector) {
   for (const char* task :
        {"forward/p5q4-A-c768-g8-f32-last", "backward.dx.da.db/p5q4-A-c768-g8-bf16-last",
@@ -76,10 +76,12 @@ TEST(Space, RowsOfATileFillASector) {
       EXPECT_GE(s.columns * s.tile_columns * size, 32) << task << " " << to_string(schedule);
     }
   }
-  // A row of 12 bytes has no more.
-  const Space narrow = space_of("forward/p5q4-A-c3-g1-f32-last", "sm_90");
-  EXPECT_GT(narrow.schedules.size(), 10U);
-  EXPECT_EQ(narrow.left_out.count("rows of a tile are under a sector"), 0U);
+  // Where the default's don't (a row of 12 bytes; segments of a prime width), others need not.
+  for (const char* task :
+       {"forward/p5q4-A-c3-g1-f32-last", "forward/p5q4-A-c1031-g1-f32-last",
+        "backward.dx.da.db/p5q4-A-c2018-g2-bf16-last", "forward/p5q4-A-c515-g103-f32-last"}) {
+    EXPECT_GT(space_of(task, "sm_90").schedules.size(), 100U) << task;
+  }
 }
 
 TEST(Space, FewRowsNeedFewSlices) {

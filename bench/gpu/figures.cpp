@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/gpu/figures_source.h"
@@ -41,8 +43,8 @@ struct Options {
 class Bench {
  public:
   Bench(Context& context, const Options& options)
-      : device_(context.device(options.device)),
-        driver_(context, options.device),
+      : driver_(context, options.device),
+        device_(context.device(options.device)),
         rounds_(options.rounds),
         timer_(device_.timer()),
         library_(driver_.load(nvrtc_compile(choose_nvrtc(device_.target()), kFiguresSource,
@@ -90,8 +92,8 @@ class Bench {
   }
 
  private:
-  Device& device_;
   OwnDriver driver_;
+  Device& device_;
   int rounds_;
   std::unique_ptr<Timer> timer_;
   cuda::Library library_;

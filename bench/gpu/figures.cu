@@ -38,13 +38,15 @@ __global__ void reciprocal_loop(float* out, int steps) {
   out[threadIdx.x % 16] = a + b + c + d;
 }
 
-// Two f32 to a pair of bf16, as stores of 16-bit types do; each from the pair before.
+// Two f32 to a pair of bf16, as stores of 16-bit types do; each from the pair before. Nothing on
+// GPUs without that instruction.
 __global__ void convert_loop(float* out, int steps) {
   unsigned p = threadIdx.x, q = p + 1, r = p + 2, s = p + 3;
 #pragma unroll 1
   for (int i = 0; i < steps; ++i) {
 #pragma unroll
     for (int k = 0; k < 16; ++k) {
+#if __CUDA_ARCH__ >= 800
       asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
           : "=r"(p)
           : "f"(__uint_as_float(p)), "f"(__uint_as_float(q)));
@@ -57,6 +59,7 @@ __global__ void convert_loop(float* out, int steps) {
       asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
           : "=r"(s)
           : "f"(__uint_as_float(s)), "f"(__uint_as_float(p)));
+#endif
     }
   }
   out[threadIdx.x % 16] = __uint_as_float(p + q + r + s);

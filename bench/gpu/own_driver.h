@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "core/device.h"
+#include "core/error.h"
 #include "runtime/context.h"
 #include "runtime/cuda_driver.h"
 
@@ -11,10 +13,13 @@ namespace grkan {
 
 class OwnDriver {
  public:
-  // `device`: "cuda:0". Throws what cuda::Driver does, and device_error.
+  // `device`: "cuda:0". Throws no_device for what is no GPU, what cuda::Driver does, device_error.
   OwnDriver(const Context& context, const std::string& device)
       : driver_(context.options().cuda_driver.empty() ? "libcuda.so.1"
                                                       : context.options().cuda_driver) {
+    if (device_kind(device) != DeviceKind::cuda) {
+      fail(Status::no_device, "{} is no GPU that can be timed on; use cuda:0", device);
+    }
     cuda::Context current = nullptr;
     const int ordinal = std::stoi(device.substr(device.find(':') + 1));
     driver_.check(driver_.device_get(&device_, ordinal), "cuDeviceGet");

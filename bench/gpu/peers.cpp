@@ -152,9 +152,6 @@ int run(int argc, char** argv) {
   const Task task = backward_task(problem);
   Context context({.tune_memory = kMemory});
   Device& device = context.device(options.device);
-  if (device.info().cpu() || device.info().is_virtual) {
-    fail(Status::no_device, "{} is no GPU that can be timed on; use cuda:0", options.device);
-  }
   const OwnDriver driver(context, options.device);
   std::vector<Line> lines = lines_of(context, device, driver, task, options);
   Workbench bench(context, device, task, options.rows, 1);

@@ -6,8 +6,9 @@
 CHECKOUT: github.com/OSU-STARLAB/FlashKAT, whose rational_kat/kernels/ has FlashKAT's Triton kernels
 and, in rational_triton.py, those that KAT was published with. Needs PyTorch with Triton and a CUDA
 device. All work on the same tensors, which take turns so that none is in the cache; calls are
-queued behind one another and timed by events, in rounds over all of them. Each answer is compared
-with PyTorch's own of the formula in double on the first rows.
+queued behind one another and timed by events, in rounds over all of them. Answers are
+compared with PyTorch's own of the formula in double: y and dx on the first rows, da and db on all.
+The library takes the winner that its cache has (GRKAN_CACHE_DIR), else its default schedule.
 """
 
 import argparse
@@ -207,6 +208,13 @@ def main():
     print("  FlashKAT ", " ".join(f"{e:.2e}" for e in (error(y[:CHECKED_ROWS], first_y),
                                                        error(dx[0][:CHECKED_ROWS], first_dx),
                                                        error(fda, total_a), error(fdb, total_b))))
+
+    if options.rows * options.channels <= 1 << 25:  # slow
+        y = kat.rational_fwd_triton(x, a, b, groups)
+        dx, kda, kdb = kat.rational_bwd_triton(dy, x, a, b, groups)
+        print("  KAT      ", " ".join(f"{e:.2e}" for e in (error(y[:CHECKED_ROWS], first_y),
+                                                           error(dx[:CHECKED_ROWS], first_dx),
+                                                           error(kda, total_a), error(kdb, total_b))))
 
     timed = {"grkan forward": grkan_forward, "FlashKAT forward": flash_forward, "KAT forward": kat_forward,
              "torch gelu forward": gelu_forward, "torch copy": copy,

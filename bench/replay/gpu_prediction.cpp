@@ -1,14 +1,17 @@
 // The GPUs' cost model against times: for each table (table.h) that was measured on a GPU, the
 // predictions of the same candidates (bench_record_gpu), and how well they do. Candidates that
-// tuning would rule out by the compiler's report are left out.
+// tuning would rule out by the compiler's report are left out; those that the space of now has no
+// more are not.
 //
 //   build/bin/bench_gpu_prediction [--measured bench/replay/measured/h200]
 //                                  [--predicted bench/replay/predicted/h200] [--candidates NAME]
 //
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/guarded.h"
@@ -45,7 +48,8 @@ Forecast forecast_of(const Table& measured, const Table& predicted,
     best = best == 0 ? c.ratio() : std::min(best, c.ratio());
   }
   if (names.empty() || names[0] != measured.candidates[0].schedule) {
-    fail_argument("{} has no prediction of {}", table_name(measured.task, measured.rows, 1),
+    fail_argument("{} has no prediction of {}",
+                  table_name(measured.task, measured.rows, measured.inner),
                   measured.candidates[0].schedule);
   }
   for (double& regret : forecast.regrets) regret = regret / best - 1;
@@ -53,7 +57,9 @@ Forecast forecast_of(const Table& measured, const Table& predicted,
   return forecast;
 }
 
-void print_candidates(const Forecast& f, const std::vector<std::string>& names) {
+void print_candidates(const std::string& table, const Forecast& f,
+                      const std::vector<std::string>& names) {
+  print_to(stdout, "{}\n", table);
   for (const std::size_t i : order_of(f)) {
     print_to(stdout, "{:52} {:9.2f} us, measured {:9.2f} us, {:6.1f} % behind\n", names[i],
              f.seconds[i] * 1e6, f.default_seconds * 1e6 * (1 + f.regrets[i]) / (1 + f.regrets[0]),
@@ -83,7 +89,7 @@ int run(int argc, char** argv) {
     std::vector<std::string> names;
     const Forecast forecast = forecast_of(table, found->second, names);
     if (!options.candidates.empty()) {
-      print_candidates(forecast, names);
+      print_candidates(name, forecast, names);
       continue;
     }
     outcomes.push_back(outcome_of(forecast));

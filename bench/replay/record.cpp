@@ -130,6 +130,10 @@ class Recorder {
     const double start = now();
     const std::size_t parts = compile_all();
     check_all();
+    if (const TableCandidate& standard = table_.candidates[0];
+        standard.status != CandidateStatus::ok) {
+      fail_default(standard.status, standard.why);
+    }
     table_.build_seconds = (now() - start) / double(parts);
   }
 
