@@ -22,6 +22,7 @@
 #include "codegen/sass.h"
 #include "core/error.h"
 #include "tuner/cost_model.h"
+#include "tuner/search.h"
 #include "tuner/space.h"
 #include "tuner/statistics.h"
 
@@ -122,6 +123,7 @@ void print_gpu(const GpuModel& gpu, const Options& options) {
   std::vector<double> ratios;
   double worst_regret = 0;
   std::size_t held = 0;
+  std::size_t equal = 0;
   std::size_t uncounted = 0;
   std::size_t candidates = 0;
   for (const Task& task : kat_tasks(kChannels)) {
@@ -131,6 +133,7 @@ void print_gpu(const GpuModel& gpu, const Options& options) {
     correlations.push_back(found.correlation);
     worst_regret = std::max(worst_regret, found.top_regret);
     held += found.top_holds_best ? 1 : 0;
+    equal += found.top_regret <= SearchOptions{}.equal ? 1 : 0;
     candidates += all.size();
     for (const Predicted& p : all) {
       p.from_code == kUnknown ? void(++uncounted) : ratios.push_back(p.ptx_over_sass);
@@ -140,10 +143,11 @@ void print_gpu(const GpuModel& gpu, const Options& options) {
                  to_string(task), kTop, 100 * found.top_regret);
     }
   }
-  fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7.3f} {:>7.3f} {:>6}/{:<3} {:>8.2f} {:>6.2f} {:>5.2f}\n",
-             gpu.name, correlations.size(), candidates, uncounted, median(correlations),
-             *std::min_element(correlations.begin(), correlations.end()), held, correlations.size(),
-             100 * worst_regret, median(ratios), quantile(ratios, 0.9));
+  fmt::print(
+      "{:<10} {:>8} {:>10} {:>9} {:>7.3f} {:>7.3f} {:>6}/{:<3} {:>6} {:>8.2f} {:>6.2f} {:>5.2f}\n",
+      gpu.name, correlations.size(), candidates, uncounted, median(correlations),
+      *std::min_element(correlations.begin(), correlations.end()), held, correlations.size(), equal,
+      100 * worst_regret, median(ratios), quantile(ratios, 0.9));
   std::fflush(stdout);
 }
 
@@ -173,11 +177,12 @@ int run(int argc, char** argv) {
       "rank       Spearman's correlation of predictions from static and from executed counts, by "
       "problem\n"
       "top {}      problems where the first {} by static counts hold the best by executed ones; "
-      "regret: else by how much, %\n"
+      "equal: or one as fast,\n"
+      "           within the {:.1f} % that tuning calls equal; regret: else by how much, %\n"
       "ptx/sass   instructions issued, executed PTX over counted machine code: median, 9 of 10\n\n",
-      kRows, options.candidates, options.seed, kTop, kTop);
-  fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7} {:>7} {:>10} {:>8} {:>12}\n", "gpu", "problems",
-             "candidates", "uncounted", "rank", "least", "top 8", "regret", "ptx/sass");
+      kRows, options.candidates, options.seed, kTop, kTop, 100 * SearchOptions{}.equal);
+  fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7} {:>7} {:>10} {:>6} {:>8} {:>12}\n", "gpu", "problems",
+             "candidates", "uncounted", "rank", "least", "top 8", "equal", "regret", "ptx/sass");
   for (const GpuModel& gpu : options.gpus) print_gpu(gpu, options);
   return 0;
 }
