@@ -155,7 +155,7 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
         const double sass = json["instructions_per_element"]["sass"].get<double>();
         const bool packed = schedule.packed != 0;
         // Of 192 channels threads get 12 rows, and spend more of their time on start and end.
-        const double more = channels == 192 ? (task.backward() ? 1 : packed ? 0.1 : 0.7) : 0;
+        const double more = channels == 192 ? (task.backward() ? 2 : packed ? 0.1 : 0.7) : 0;
         EXPECT_LE(sass, (task.backward() ? (packed ? 33 : 46) : (packed ? 12 : 17)) + more)
             << json.dump();
         // Fewer than the arithmetic of the formula: the count is wrong.
