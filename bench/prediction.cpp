@@ -11,13 +11,13 @@
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "bench/executed_call.h"
 #include "bench/guarded.h"
+#include "bench/replay/forecast.h"
 #include "codegen/compiler.h"
 #include "codegen/sass.h"
 #include "core/error.h"
@@ -31,7 +31,6 @@ namespace {
 
 constexpr std::int64_t kRows = kKatRows;
 constexpr std::array<std::int64_t, 5> kChannels = {192, 384, 768, 1536, 3072};
-constexpr std::size_t kTop = 8;
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
 struct Options {
@@ -92,29 +91,17 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
   return all;
 }
 
-struct Agreement {
-  double correlation = 0;
-  bool top_holds_best = false;
-  double top_regret = 0;  // the best executed of the top few static ones over the best of all, - 1
-};
-
-Agreement agreement(const std::vector<Predicted>& candidates) {
-  std::vector<double> executed;
-  std::vector<double> from_code;
+// How well the order by static counts does beside executed ones.
+Outcome agreement(const std::vector<Predicted>& candidates) {
+  Forecast forecast;
+  double best = kUnknown;
+  for (const Predicted& p : candidates) best = std::min(best, p.executed);
   for (const Predicted& p : candidates) {
-    executed.push_back(p.executed);
-    from_code.push_back(p.from_code);
+    forecast.seconds.push_back(p.from_code);
+    forecast.regrets.push_back(p.executed / best - 1);
   }
-  std::vector<std::size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return from_code[a] < from_code[b]; });
-  const double best = *std::min_element(executed.begin(), executed.end());
-  double top = kUnknown;
-  for (std::size_t i = 0; i < std::min(kTop, order.size()); ++i) {
-    top = std::min(top, executed[order[i]]);
-  }
-  return {rank_correlation(executed, from_code), top <= best, top / best - 1};
+  forecast.default_seconds = candidates.front().executed;
+  return outcome_of(forecast);
 }
 
 void print_gpu(const GpuModel& gpu, const Options& options) {
@@ -129,18 +116,19 @@ void print_gpu(const GpuModel& gpu, const Options& options) {
   for (const Task& task : kat_tasks(kChannels)) {
     const std::vector<Predicted> all = predict_candidates(task, gpu, options, random);
     if (all.empty()) continue;
-    const Agreement found = agreement(all);
+    const Outcome found = agreement(all);
+    const bool holds_best = found.top_regret == 0;
     correlations.push_back(found.correlation);
     worst_regret = std::max(worst_regret, found.top_regret);
-    held += found.top_holds_best ? 1 : 0;
+    held += holds_best ? 1 : 0;
     equal += found.top_regret <= SearchOptions{}.equal ? 1 : 0;
     candidates += all.size();
     for (const Predicted& p : all) {
       p.from_code == kUnknown ? void(++uncounted) : ratios.push_back(p.ptx_over_sass);
     }
-    if (!found.top_holds_best) {
+    if (!holds_best) {
       fmt::print(stderr, "{}, {}: the best is not among the first {}, {:.2f} % behind\n", gpu.name,
-                 to_string(task), kTop, 100 * found.top_regret);
+                 to_string(task), Outcome::kTop, 100 * found.top_regret);
     }
   }
   fmt::print(
@@ -180,7 +168,8 @@ int run(int argc, char** argv) {
       "equal: or one as fast,\n"
       "           within the {:.1f} % that tuning calls equal; regret: else by how much, %\n"
       "ptx/sass   instructions issued, executed PTX over counted machine code: median, 9 of 10\n\n",
-      kRows, options.candidates, options.seed, kTop, kTop, 100 * SearchOptions{}.equal);
+      kRows, options.candidates, options.seed, Outcome::kTop, Outcome::kTop,
+      100 * SearchOptions{}.equal);
   fmt::print("{:<10} {:>8} {:>10} {:>9} {:>7} {:>7} {:>10} {:>6} {:>8} {:>12}\n", "gpu", "problems",
              "candidates", "uncounted", "rank", "least", "top 8", "equal", "regret", "ptx/sass");
   for (const GpuModel& gpu : options.gpus) print_gpu(gpu, options);

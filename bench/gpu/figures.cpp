@@ -78,6 +78,12 @@ class Bench {
     return median(seconds);
   }
 
+  // Seconds that `many` trips take longer than `few`.
+  double time_more(const std::function<void(int)>& run, int few, int many) {
+    const double less = time([&] { run(few); });
+    return time([&] { run(many); }) - less;
+  }
+
   std::unique_ptr<DeviceMemory> memory(std::int64_t bytes) {
     auto memory = device_.allocate(std::size_t(bytes));
     device_.clear(memory->data(), std::size_t(bytes), nullptr);
@@ -137,16 +143,12 @@ void streams(Bench& bench) {
          "GB/s");
   }
   for (const std::int64_t bytes : {4 * kMiB, 16 * kMiB, 24 * kMiB}) {
-    const double once = bench.time([&] {
+    const auto run = [&](int times) {
       bench.launch("read_again", bench.wave(), kThreads, x->data(),
-                   static_cast<long long>(bytes / 16), 10, z->data());
-    });
-    const double more = bench.time([&] {
-      bench.launch("read_again", bench.wave(), kThreads, x->data(),
-                   static_cast<long long>(bytes / 16), 30, z->data());
-    });
+                   static_cast<long long>(bytes / 16), times, z->data());
+    };
     tell(fmt::format("L2: {:.0f} MB read again", double(bytes) * 1e-6).c_str(),
-         20.0 * double(bytes) / (more - once) * 1e-9, "GB/s");
+         20.0 * double(bytes) / bench.time_more(run, 10, 30) * 1e-9, "GB/s");
   }
 }
 
@@ -169,12 +171,11 @@ void latencies(Bench& bench) {
     bench.upload(*chain, next.data(), words * 4);
     // Calls go on along the chain, so that what L2 holds of a long one is little.
     const int half_steps = int(std::min<std::size_t>(lines, 40000) / 2);
-    const double full = bench.time(
-        [&] { bench.launch("chase", 1, 1, chain->data(), 2 * half_steps, out->data()); });
-    const double half =
-        bench.time([&] { bench.launch("chase", 1, 1, chain->data(), half_steps, out->data()); });
+    const auto run = [&](int steps) {
+      bench.launch("chase", 1, 1, chain->data(), steps, out->data());
+    };
     tell(fmt::format("latency, a chain over {} MiB", bytes / kMiB).c_str(),
-         (full - half) / half_steps * 1e9, "ns");
+         bench.time_more(run, half_steps, 2 * half_steps) / half_steps * 1e9, "ns");
   }
 }
 
@@ -189,12 +190,11 @@ void launches(Bench& bench) {
 void rate(Bench& bench, const char* what, const char* kernel, int each, double clock) {
   const auto out = bench.memory(64);
   constexpr int kSteps = 2000;
-  const double more =
-      bench.time([&] { bench.launch(kernel, bench.wave(), kThreads, out->data(), 2 * kSteps); });
-  const double once =
-      bench.time([&] { bench.launch(kernel, bench.wave(), kThreads, out->data(), kSteps); });
+  const auto run = [&](int steps) {
+    bench.launch(kernel, bench.wave(), kThreads, out->data(), steps);
+  };
   const double results = double(kSteps) * each * kThreads * kBlocks;
-  tell(what, results / ((more - once) * clock), "a clock");
+  tell(what, results / (bench.time_more(run, kSteps, 2 * kSteps) * clock), "a clock");
 }
 
 void atomics(Bench& bench, double clock) {
@@ -214,16 +214,13 @@ void atomics(Bench& bench, double clock) {
                         Case{"warps at 16 lines' words", 32, 32, 512}}) {
     constexpr int kSteps = 32;
     const int blocks = bench.wave() / 4;
-    const double more = bench.time([&] {
-      bench.launch("add_floats", blocks, kThreads, sums->data(), c.lanes, c.apart, c.words,
-                   2 * kSteps);
-    });
-    const double once = bench.time([&] {
-      bench.launch("add_floats", blocks, kThreads, sums->data(), c.lanes, c.apart, c.words, kSteps);
-    });
+    const auto run = [&](int steps) {
+      bench.launch("add_floats", blocks, kThreads, sums->data(), c.lanes, c.apart, c.words, steps);
+    };
     const double additions = double(kSteps) * blocks * kThreads;
+    const double clocks = bench.time_more(run, kSteps, 2 * kSteps) * clock / additions;
     fmt::print("atomics, {:<55} {:>10.4g} clocks an addition of a lane, {:.4g} of a warp\n", c.what,
-               (more - once) * clock / additions, (more - once) * clock / additions * 32);
+               clocks, clocks * 32);
   }
 }
 

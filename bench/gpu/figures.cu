@@ -1,68 +1,46 @@
 // Loops that each lean on one resource of a GPU (figures.cpp says which, and how they are timed).
+
+// Every thread of every block the same: in each step 16 turns of four chains side by side. A turn
+// changes a chain's value, and sees the next chain's.
+template <class Turn>
+__device__ __forceinline__ void four_chains(float* out, int steps, const Turn& turn) {
+  float v[4] = {threadIdx.x + 1.5f, threadIdx.x + 2.5f, threadIdx.x + 3.5f, threadIdx.x + 4.5f};
+#pragma unroll 1
+  for (int i = 0; i < steps; ++i) {
+#pragma unroll
+    for (int k = 0; k < 16; ++k) {
+#pragma unroll
+      for (int c = 0; c < 4; ++c) turn(v[c], v[(c + 1) % 4]);
+    }
+  }
+  out[threadIdx.x % 16] = v[0] + v[1] + v[2] + v[3];
+}
+
 extern "C" {
 
 __global__ void nothing() {}
 
-// Every thread of every block the same: `steps` dependent additions of 4 independent chains.
 __global__ void fma_loop(float* out, int steps) {
-  float a = threadIdx.x, b = a + 1, c = a + 2, d = a + 3;
-#pragma unroll 1
-  for (int i = 0; i < steps; ++i) {
-#pragma unroll
-    for (int k = 0; k < 16; ++k) {
-      a = fmaf(a, 0.999f, 0.5f);
-      b = fmaf(b, 0.999f, 0.5f);
-      c = fmaf(c, 0.999f, 0.5f);
-      d = fmaf(d, 0.999f, 0.5f);
-    }
-  }
-  out[threadIdx.x % 16] = a + b + c + d;
+  four_chains(out, steps, [](float& v, float) { v = fmaf(v, 0.999f, 0.5f); });
 }
 
 __global__ void reciprocal_loop(float* out, int steps) {
-  float a = threadIdx.x + 1.5f, b = a + 1, c = a + 2, d = a + 3;
-#pragma unroll 1
-  for (int i = 0; i < steps; ++i) {
-#pragma unroll
-    for (int k = 0; k < 16; ++k) {
-      asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(a));
-      a += 1;  // the reciprocal of a reciprocal would be no work
-      asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(b));
-      b += 1;
-      asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(c));
-      c += 1;
-      asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(d));
-      d += 1;
-    }
-  }
-  out[threadIdx.x % 16] = a + b + c + d;
+  four_chains(out, steps, [](float& v, float) {
+    asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(v));
+    v += 1;  // the reciprocal of a reciprocal would be no work
+  });
 }
 
 // Two f32 to a pair of bf16, as stores of 16-bit types do; each from the pair before. Nothing on
 // GPUs without that instruction.
 __global__ void convert_loop(float* out, int steps) {
-  unsigned p = threadIdx.x, q = p + 1, r = p + 2, s = p + 3;
-#pragma unroll 1
-  for (int i = 0; i < steps; ++i) {
-#pragma unroll
-    for (int k = 0; k < 16; ++k) {
+  four_chains(out, steps, [](float& v, float next) {
 #if __CUDA_ARCH__ >= 800
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
-          : "=r"(p)
-          : "f"(__uint_as_float(p)), "f"(__uint_as_float(q)));
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
-          : "=r"(q)
-          : "f"(__uint_as_float(q)), "f"(__uint_as_float(r)));
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
-          : "=r"(r)
-          : "f"(__uint_as_float(r)), "f"(__uint_as_float(s)));
-      asm("cvt.rn.bf16x2.f32 %0, %1, %2;"
-          : "=r"(s)
-          : "f"(__uint_as_float(s)), "f"(__uint_as_float(p)));
+    unsigned pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(v), "f"(next));
+    v = __uint_as_float(pair);
 #endif
-    }
-  }
-  out[threadIdx.x % 16] = __uint_as_float(p + q + r + s);
+  });
 }
 
 // One thread follows a chain through memory, from where the last one stopped.
