@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/device.h"
+#include "core/device_info.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

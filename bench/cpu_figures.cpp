@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/device.h"
+#include "core/device_info.h"
 #include "tuner/statistics.h"
 
 #if defined(__x86_64__)

@@ -70,7 +70,8 @@ void kernel_forward(benchmark::State& state) {
   Fixture f;
   const Choice choice = f.plan.choose(Direction::forward, 1, 1);
   const Task task = f.plan.task(Direction::forward);
-  const CpuModule module(f.context.binary(task, choice.schedule, f.plan.device().target()).code);
+  const CpuModule module(
+      f.context.binaries().get(task, choice.schedule, f.plan.device().target()).code);
   const CpuKernel kernel = module.entry(kernel_symbol(task, compiled_text(choice.schedule)));
   alignas(64) static std::byte scratch[kCpuScratchBytes];
   const Problem& p = task.problem;

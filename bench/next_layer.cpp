@@ -16,9 +16,9 @@
 #include "bench/guarded.h"
 #include "bench/temporary_folder.h"
 #include "core/device.h"
+#include "core/device_info.h"
 #include "core/print.h"
 #include "runtime/context.h"
-#include "runtime/kernel.h"
 #include "tuner/statistics.h"
 
 namespace grkan {

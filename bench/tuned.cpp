@@ -19,9 +19,9 @@
 #include "cli/problem_list.h"
 #include "core/print.h"
 #include "runtime/context.h"
-#include "runtime/tune.h"
-#include "runtime/workbench.h"
 #include "tuner/statistics.h"
+#include "tuner/tune.h"
+#include "tuner/workbench.h"
 
 namespace grkan {
 namespace {
@@ -40,7 +40,8 @@ Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t s
   TuneOptions how;
   how.effort = parse_effort(options.effort);
   how.seed = seed;
-  return tune(context, context.device("cpu"), job.task, job.rows.high, job.inner, how).winner;
+  return tune(context.tune_site(context.device("cpu")), job.task, job.rows.high, job.inner, how)
+      .winner;
 }
 
 // a's time over b's, in turn.
@@ -50,7 +51,8 @@ Comparison race(const Options& options, const cli::ListedTask& job, const std::s
   const TemporaryFolder folder;
   Context context({.cache_dir = folder.path(), .threads = options.threads});
   Device& cpu = context.device("cpu");
-  Workbench bench(context, cpu, job.task, job.rows.high, job.inner);
+  const TuneSite site = context.tune_site(cpu);
+  Workbench bench(site, job.task, job.rows.high, job.inner);
   const auto load = [&](const std::string& text) {
     return context.kernel(cpu, job.task, parse_schedule(text, cpu.target()));
   };

@@ -12,6 +12,18 @@ bool same_device(const DeviceDescription& a, const DeviceDescription& b) {
   return double(small) >= 0.9 * double(large);
 }
 
+DeviceDescription describe(const DeviceInfo& device) {
+  DeviceDescription d;
+  d.kind = device_kind(device.name) == DeviceKind::cpu ? "cpu" : "cuda";
+  d.architecture = device.target.name;
+  d.name = device.model;
+  d.features = device.features;
+  d.units = device.units;
+  d.memory_bytes = device.memory;
+  d.cache_bytes = device.cache;
+  return d;
+}
+
 nlohmann::ordered_json device_json(const DeviceDescription& d) {
   return {{"kind", d.kind},
           {"architecture", d.architecture},

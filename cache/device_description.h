@@ -5,6 +5,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "core/device_info.h"
+
 namespace grkan {
 
 // The figures that decide whether a winner was found on "this device".
@@ -23,6 +25,9 @@ struct DeviceDescription {
 // CPU: model, features, threads and architecture are equal. CUDA: architecture and multiprocessors
 // are equal, and memory within 10 %.
 bool same_device(const DeviceDescription& a, const DeviceDescription& b);
+
+// A device as the cache describes it.
+DeviceDescription describe(const DeviceInfo& device);
 
 // As winners and measurements hold it.
 nlohmann::ordered_json device_json(const DeviceDescription& device);

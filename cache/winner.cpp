@@ -74,14 +74,6 @@ class Fields {
 
 Json write(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
-Json write(const std::optional<TimeNs>& time) {
-  if (!time) return nullptr;
-  return {{"median", time->median},
-          {"p10", write(time->p10)},
-          {"p90", write(time->p90)},
-          {"samples", time->samples}};
-}
-
 std::optional<TimeNs> read_time(const Fields& fields, const char* key) {
   if (fields.get(key).is_null()) return std::nullopt;
   const Fields time = fields.object(key);
@@ -121,7 +113,7 @@ Range read_range(const Fields& fields) {
 Json write(const WinnerCandidate& c) {
   return {{"schedule", c.schedule},
           {"status", c.status},
-          {"time_ns", write(c.time)},
+          {"time_ns", time_json(c.time)},
           {"error", {{"scaled", write(c.error_scaled)}}}};
 }
 
@@ -263,6 +255,14 @@ std::string_view to_string(Evidence evidence) {
   return kEvidences[2];
 }
 
+Json time_json(const std::optional<TimeNs>& time) {
+  if (!time) return nullptr;
+  return {{"median", time->median},
+          {"p10", write(time->p10)},
+          {"p90", write(time->p90)},
+          {"samples", time->samples}};
+}
+
 std::string to_text(const Winner& w) {
   Json json = {
       {"schema", kWinnerSchema},
@@ -275,8 +275,8 @@ std::string to_text(const Winner& w) {
       {"evidence", to_string(w.evidence)},
       {"counts", nullptr},
       {"disturbed", w.disturbed},
-      {"time_ns", write(w.time)},
-      {"default", {{"schedule", w.default_schedule}, {"time_ns", write(w.default_time)}}},
+      {"time_ns", time_json(w.time)},
+      {"default", {{"schedule", w.default_schedule}, {"time_ns", time_json(w.default_time)}}},
       {"bound_kind", w.bound_kind},
       {"bound_ns", write(w.bound_ns)},
       {"error", {{"scaled", write(w.error_scaled)}}},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -90,6 +91,9 @@ struct Winner {
 
   bool operator==(const Winner&) const = default;
 };
+
+// {median, p10, p90, samples}; null for none.
+nlohmann::ordered_json time_json(const std::optional<TimeNs>& time);
 
 // JSON, indented, with a final newline. parse_winner is the inverse; it throws invalid_argument on
 // anything that is not a winner of this schema with a schedule that is legal for its task.

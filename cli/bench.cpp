@@ -10,8 +10,9 @@
 #include "cli/report.h"
 #include "cli/schedules.h"
 #include "cli/timing.h"
-#include "runtime/launch_report.h"
+#include "core/launch_report.h"
 #include "runtime/plan.h"
+#include "tuner/outcome.h"
 
 namespace grkan::cli {
 namespace {
@@ -27,7 +28,7 @@ struct BenchOptions {
 
 // A schedule's times and how near they come to the bound.
 Json timed_json(const Timed& timed, const Timed* bound) {
-  Json json = {{"schedule", timed.name}, {"time_ns", time_json(timed)}};
+  Json json = {{"schedule", timed.name}, {"time_ns", time_json(time_of(timed.seconds))}};
   if (bound != nullptr) {
     json["fraction_of_bound"] = median(bound->seconds) / median(timed.seconds);
   } else {
@@ -56,7 +57,8 @@ void add_bound(Json& entry, const Timings& timings) {
   }
   entry["bound_kind"] = bound->name;
   entry["bound_ns"] = median(bound->seconds) * 1e9;
-  for (const Timed& timed : timings.bounds) entry["bounds_ns"][timed.name] = time_json(timed);
+  for (const Timed& timed : timings.bounds)
+    entry["bounds_ns"][timed.name] = time_json(time_of(timed.seconds));
 }
 
 // The counts in the fields that results share.
@@ -100,7 +102,8 @@ Json bench_task(Plan& plan, const Task& task, std::int64_t rows, std::int64_t in
     kernels.push_back(context.kernel(device, task, schedule));
     pointers.push_back(kernels.back().get());
   }
-  Workbench bench(context, device, task, rows, inner);
+  const TuneSite site = context.tune_site(device);
+  Workbench bench(site, task, rows, inner);
   const std::int64_t elements = bench.rows() * task.problem.channels * inner;
   const bool counts = device.info().is_virtual;
   const Timings timings = counts ? Timings{} : time_interleaved(bench, pointers, options.rounds);

@@ -1,9 +1,9 @@
 #include "cli/check_kernel.h"
 
 #include "cli/launch_counts.h"
+#include "core/launch_report.h"
 #include "core/reference.h"
-#include "runtime/launch_report.h"
-#include "runtime/sample_run.h"
+#include "core/sample_run.h"
 
 namespace grkan::cli {
 

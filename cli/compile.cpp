@@ -48,8 +48,7 @@ void add_counts(Json& entry, Context& context, const Binary& binary, const Sched
     set_null(entry, "atomics_per_element", "counted for CUDA targets only");
     return;
   }
-  const Json counts =
-      Json::parse(context.compiler().count(binary, schedule, rows, inner, multiprocessors));
+  const Json counts = context.compiler().count(binary, schedule, rows, inner, multiprocessors);
   entry[field] = counts.at(field);
   entry["atomics_per_element"] = counts.at("atomics_per_element");
   if (!counts.at("why").is_null()) {
@@ -82,12 +81,12 @@ Report compile(const CompileOptions& options) {
       const Schedule schedule = options.schedule.schedule_for(
           task, target, options.task.row_count(), inner, options.task.determinism_class());
       const auto start = std::chrono::steady_clock::now();
-      const Binary binary = context.binary(task, schedule, target);
+      const Binary binary = context.binaries().get(task, schedule, target);
       const std::chrono::duration<double, std::milli> took =
           std::chrono::steady_clock::now() - start;
       // A plan also holds the kernel for pointers that are not aligned to its vectors.
       if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
-        context.binary(task, narrow_schedule(task, *cuda), target);
+        context.binaries().get(task, narrow_schedule(task, *cuda), target);
       }
       Json entry = {{"task", to_string(task)},
                     {"problem", to_string(task.problem)},

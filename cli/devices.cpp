@@ -3,7 +3,7 @@
 
 #include "cli/options.h"
 #include "cli/report.h"
-#include "core/device.h"
+#include "core/device_info.h"
 #include "core/gpu_models.h"
 #include "runtime/context.h"
 #include "runtime/cuda_device.h"

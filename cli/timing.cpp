@@ -1,7 +1,5 @@
 #include "cli/timing.h"
 
-#include "runtime/bound.h"
-
 namespace grkan::cli {
 
 const Timed* Timings::bound() const {
@@ -29,14 +27,6 @@ Timings time_interleaved(Workbench& bench, const std::vector<const Kernel*>& ker
     }
   }
   return timings;
-}
-
-Json time_json(const Timed& timed) {
-  const Summary summary = summarize(timed.seconds);
-  return {{"median", summary.median * 1e9},
-          {"p10", summary.p10 * 1e9},
-          {"p90", summary.p90 * 1e9},
-          {"samples", summary.samples}};
 }
 
 }  // namespace grkan::cli

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "cli/report.h"
-#include "runtime/workbench.h"
 #include "tuner/statistics.h"
+#include "tuner/workbench.h"
 
 namespace grkan::cli {
 
@@ -23,8 +23,5 @@ struct Timings {
   [[nodiscard]] const Timed* bound() const;
 };
 Timings time_interleaved(Workbench& bench, const std::vector<const Kernel*>& kernels, int rounds);
-
-// {median, p10, p90, samples}, in nanoseconds.
-Json time_json(const Timed& timed);
 
 }  // namespace grkan::cli

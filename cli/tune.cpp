@@ -1,5 +1,5 @@
 // grkan tune: finds the winner of each task and stores it.
-#include "runtime/tune.h"
+#include "tuner/tune.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -14,7 +14,9 @@
 #include "cli/report.h"
 #include "cli/shard.h"
 #include "cli/step_time.h"
+#include "cli/tune_result.h"
 #include "core/print.h"
+#include "runtime/context.h"
 
 namespace grkan::cli {
 namespace {
@@ -61,7 +63,7 @@ double budget_seconds(const std::string& text) {
 
 void show_progress(const TuneProgress& progress) {
   print_to(stderr, "\r\033[K  {} of {}, {:.0f} s left  {}", progress.done, progress.total,
-           progress.seconds_left, progress.schedule);
+           progress.seconds_left, to_string(progress.schedule));
   std::fflush(stderr);
 }
 
@@ -84,155 +86,27 @@ std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
   return read_problem_list(options.problems, rows, one.inner);
 }
 
-Json time_json(const std::optional<TimeNs>& time) {
-  if (!time) return nullptr;
-  Json json = {{"median", time->median}, {"samples", time->samples}};
-  json["p10"] = time->p10 ? Json(*time->p10) : Json();
-  json["p90"] = time->p90 ? Json(*time->p90) : Json();
-  return json;
-}
-
-// What the search tells of a candidate, in the words of a result.
-Json candidate_json(const Json& from) {
-  Json json = {{"schedule", from.at("schedule")}, {"status", from.at("status")}};
-  if (const Json& seconds = from.at("seconds"); seconds.is_object()) {
-    for (const char* field : {"median", "p10", "p90"}) {
-      const Json& value = seconds.at(field);
-      json["time_ns"][field] = value.is_number() ? Json(value.get<double>() * 1e9) : Json();
-    }
-    json["time_ns"]["samples"] = seconds.at("samples");
-  } else {
-    const std::string why = from.value("why", std::string());
-    set_null(json, "time_ns", why.empty() ? "not timed" : why);
-  }
-  if (const Json& scaled = from.at("error_scaled"); scaled.is_number()) {
-    json["error"]["scaled"] = scaled;
-  } else {
-    set_null(json, "error", "not known");
-  }
-  json["ratio_to_default"] = from.at("ratio_to_default");
-  json["finalist"] = from.at("finalist");
-  return json;
-}
-
-Json result_json(const TuneResult& result, const Device& device, const std::string& cache_folder) {
-  const Winner& w = result.winner;
-  const Json answer = Json::parse(result.answer);
-  Json entry = {
-      {"task", to_string(w.task)},
-      {"problem", to_string(w.task.problem)},
-      {"variant", to_string(w.task.problem.variant)},
-      {"device", device.info().name},
-      {"direction", to_string(w.task.direction)},
-      {"rows", result.rows},
-      {"inner", w.tuned_inner},
-      {"schedule", w.schedule},
-      {"evidence", to_string(w.evidence)},
-      {"disturbed", w.disturbed},
-      {"time_ns", time_json(w.time)},
-      {"default", {{"schedule", w.default_schedule}, {"time_ns", time_json(w.default_time)}}},
-      {"winner_rows", {w.rows.low, w.rows.high}},
-      {"timed_again", result.timed_again},
-      {"stored", result.stored},
-      {"search", answer}};
-  if (!w.time) entry["why"]["time_ns"] = "nothing was timed";
-  if (answer.contains("prediction")) entry["prediction"] = answer.at("prediction");
-  if (!w.default_time) entry["default"]["why"]["time_ns"] = "nothing was timed";
-  if (result.stored) {
-    entry["cache_entry"] = cache_folder + "/" + winner_path(w);
-  } else {
-    set_null(entry, "cache_entry", "the winner was not stored");
-  }
-  if (w.error_scaled) {
-    entry["error"]["scaled"] = *w.error_scaled;
-  } else {
-    set_null(entry, "error", "nothing was checked");
-  }
-  if (w.bound_ns && w.time) {
-    entry["bound_kind"] = w.bound_kind;
-    entry["bound_ns"] = *w.bound_ns;
-    entry["fraction_of_bound"] = *w.bound_ns / w.time->median;
-  } else {
-    for (const char* field : {"bound_kind", "bound_ns", "fraction_of_bound"}) {
-      set_null(entry, field, "nothing was timed");
-    }
-  }
-  entry["candidates"] = Json::array();
-  for (const Json& candidate : answer.value("candidates", Json::array())) {
-    entry["candidates"].push_back(candidate_json(candidate));
-  }
-  for (const char* said : {"schema", "task", "rows", "inner", "schedule", "default", "evidence",
-                           "seconds", "error_scaled", "candidates", "disturbed", "prediction"}) {
-    entry["search"].erase(said);  // the result says it
-  }
-  return entry;
-}
-
-std::string result_text(const TuneResult& result, const RowRange& asked) {
-  const Winner& w = result.winner;
-  const Json answer = Json::parse(result.answer);
-  std::string text = fmt::format("{}, {} rows\n", to_string(w.task), result.rows);
-  if (asked.low != asked.high) {
-    text += fmt::format("  wins from {} to {} rows\n", w.rows.low, w.rows.high);
-  } else if (result.rows != asked.high) {
-    text += fmt::format("  rows reduced from {} to fit the memory for tuning\n", asked.high);
-  }
-  std::vector<std::vector<std::string>> rows = {{"  ", "median", "schedule"}};
-  const bool kept = w.schedule == w.default_schedule;  // the default is the winner, or nothing is
-  rows.push_back({kept ? "  default kept" : "  winner",
-                  w.time ? duration_text(w.time->median) : "not timed", w.schedule});
-  if (w.default_time && !kept) {
-    rows.push_back({"  default", duration_text(w.default_time->median), w.default_schedule});
-  }
-  if (w.bound_ns) rows.push_back({"  " + w.bound_kind, duration_text(*w.bound_ns), ""});
-  text += table(rows);
-  if (const auto p = answer.find("prediction"); p != answer.end()) {
-    text += fmt::format("  predicted from {} counts: bound by {}, {:.2f} of the floor of DRAM\n",
-                        p->at("counts").get<std::string>(), p->at("bound").get<std::string>(),
-                        p->at("fraction_of_floor").get<double>());
-  }
-  text += fmt::format("  {} candidates {} in {:.1f} s{}{}{}\n",
-                      answer.value("looked_at", std::int64_t{0}),
-                      result.timed_again ? "of an earlier winner timed again" : "looked at",
-                      answer.value("wall_seconds", 0.0), w.disturbed ? ", machine disturbed" : "",
-                      answer.value("cancelled", false) ? ", interrupted" : "",
-                      result.stored ? "; stored" : "; not stored");
-  return text;
-}
-
-// Reasons and their counts, the most frequent first.
-std::string reasons_text(const Json& reasons) {
-  std::vector<std::pair<std::int64_t, std::string>> order;
-  for (const auto& [reason, count] : reasons.items()) {
-    order.emplace_back(-count.get<std::int64_t>(), reason);
-  }
-  std::sort(order.begin(), order.end());
-  std::string text;
-  for (const auto& [count, reason] : order) text += fmt::format("  {:8}  {}\n", -count, reason);
-  return text;
-}
-
 void explain_entry(Report& report, Context& context, Device& device, const ListedTask& entry) {
   const std::int64_t rows = entry.rows.high;
-  const Json space = Json::parse(explain_space(context, device, entry.task, rows, entry.inner));
+  const TuneSite site = context.tune_site(device);
+  const SpaceOutcome space = explain_space(site, entry.task, rows, entry.inner);
   report.document["spaces"].push_back({{"task", to_string(entry.task)},
                                        {"device", device.info().name},
                                        {"rows", rows},
                                        {"inner", entry.inner},
-                                       {"space", space}});
-  report.text +=
-      fmt::format("{}, {} rows: {} schedules to try, of {} combinations\n", to_string(entry.task),
-                  rows, space.at("candidates").get<int>(), space.at("tried").get<std::int64_t>());
-  report.text += reasons_text(space.at("left_out"));
-  if (space.at("refused").empty()) return;
-  report.text += "  refused once they were compiled:\n" + reasons_text(space.at("refused"));
+                                       {"space", space_json(space)}});
+  report.text += fmt::format("{}, {} rows: {} schedules to try, of {} combinations\n",
+                             to_string(entry.task), rows, space.candidates, space.tried);
+  report.text += reasons_text(space.left_out);
+  if (space.refused.empty()) return;
+  report.text += "  refused once they were compiled:\n" + reasons_text(space.refused);
 }
 
-std::vector<TuneResult> tune_listed(Context& context, Device& device, const ListedTask& entry,
+std::vector<TuneResult> tune_listed(const TuneSite& site, const ListedTask& entry,
                                     const TuneOptions& how) {
   const auto& [task, rows, inner, count] = entry;
-  if (rows.low == rows.high) return {grkan::tune(context, device, task, rows.high, inner, how)};
-  return tune_range(context, device, task, {rows.low, rows.high}, {inner, inner}, how);
+  if (rows.low == rows.high) return {grkan::tune(site, task, rows.high, inner, how)};
+  return tune_range(site, task, {rows.low, rows.high}, {inner, inner}, how);
 }
 
 // A list goes on without what failed; the first one's status is the call's.
@@ -259,6 +133,7 @@ Report tune(const TuneVerbOptions& options) {
                    .threads = options.device.threads});
   Device& device =
       context.device(options.gpu.empty() ? options.device.device : "virtual:" + options.gpu);
+  const TuneSite site = context.tune_site(device);
   TuneOptions how;
   how.effort = parse_effort(options.effort);
   how.budget_seconds = budget_seconds(options.budget);
@@ -275,10 +150,10 @@ Report tune(const TuneVerbOptions& options) {
   const StepWeights weights = parse_weights(options.weights);
   const auto tune_entry = [&](const ListedTask& entry) {
     if (options.explain_space) return explain_entry(report, context, device, entry);
-    const std::vector<TuneResult> results = tune_listed(context, device, entry, how);
+    const std::vector<TuneResult> results = tune_listed(site, entry, how);
     if (terminal) print_to(stderr, "\r\033[K");
     for (const TuneResult& result : results) {
-      report.document["results"].push_back(result_json(result, device, context.cache().folder()));
+      report.document["results"].push_back(result_json(result, site, how));
       report.document["results"].back()["count"] = entry.count;
       report.text += result_text(result, entry.rows);
     }

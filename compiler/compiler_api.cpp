@@ -11,7 +11,6 @@
 #include "codegen/compiler.h"
 #include "codegen/sass.h"
 #include "core/error.h"
-#include "tuner/tune.h"
 
 namespace grkan {
 namespace {
@@ -77,10 +76,6 @@ std::int32_t count(const char* binary, std::size_t binary_size, const char* sche
   });
 }
 
-std::int32_t tune_task(const char* request, const TuneCallbacks* callbacks, CompilerText* out) {
-  return guarded(out, [&] { return tune(request, *callbacks); });
-}
-
 void release(CompilerText* text) {
   delete[] text->data;
   *text = {};
@@ -96,7 +91,6 @@ extern "C" __attribute__((visibility("default"))) const CompilerApi* grkan_compi
       .emit = emit_stage,
       .compile = compile_binary,
       .count = count,
-      .tune = tune_task,
       .release = release,
   };
   return version == kCompilerApiVersion ? &kApi : nullptr;

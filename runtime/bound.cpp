@@ -15,8 +15,6 @@
 namespace grkan {
 namespace {
 
-constexpr std::array<std::string_view, 6> kNames = {"nt_copy", "copy", "nt_triad",
-                                                    "triad",   "read", "device_copy"};
 constexpr std::int64_t kSlices = 256;
 // Elements of one step: 32 bytes of 16-bit data, 128 of f64.
 constexpr std::int64_t kStep = 16;
@@ -153,9 +151,14 @@ ThreadPool::Body slice_for(int x, int dy, int out) {
 
 }  // namespace
 
-std::string_view to_string(BoundKind kind) { return kNames.at(std::size_t(kind)); }
+std::vector<BoundKind> cpu_bound_kinds(const Task& task) {
+  if (!task.backward()) return {BoundKind::nt_copy, BoundKind::copy};
+  if (task.gradients.dx) return {BoundKind::nt_triad, BoundKind::triad};
+  return {BoundKind::read};
+}
 
-void run_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers, ThreadPool& pool) {
+void run_cpu_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers,
+                   ThreadPool& pool) {
   const Problem& p = task.problem;
   const int x = int(size_of(p.x_type)) / 2;
   const int y = int(size_of(p.y_type)) / 2;

@@ -15,7 +15,7 @@
 #include "grkan.h"
 #include "runtime/context.h"
 #include "runtime/plan.h"
-#include "runtime/tune.h"
+#include "tuner/tune.h"
 
 struct grkan_context {
   grkan::Context context;
@@ -338,8 +338,8 @@ grkan_status grkan_plan_tune(grkan_plan* plan, const grkan_tune_options* options
     for (const Direction direction : {Direction::forward, Direction::backward}) {
       const std::int32_t bit = direction == Direction::forward ? GRKAN_FORWARD : GRKAN_BACKWARD;
       if (g.direction == 0 ? !p.has(direction) : (g.direction & bit) == 0) continue;
-      const TuneResult result =
-          tune(p.context(), p.device(), p.task(direction), g.rows, inner_of(p, g.inner), chosen);
+      const TuneResult result = tune(p.context().tune_site(p.device()), p.task(direction), g.rows,
+                                     inner_of(p, g.inner), chosen);
       results.push_back(nlohmann::json::parse(to_text(result.winner)));
     }
     p.refresh();

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "core/call.h"
+#include "core/device.h"
 #include "core/task.h"
-#include "runtime/kernel.h"
 
 namespace grkan {
 

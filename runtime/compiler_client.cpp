@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/ranges.h>
 
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -92,21 +93,15 @@ std::string CompilerClient::emit(const Task& task, const Schedule& schedule, con
   return answer.value(status);
 }
 
-std::string CompilerClient::count(const Binary& binary, const Schedule& schedule, std::int64_t rows,
-                                  std::int64_t inner, int multiprocessors) {
+nlohmann::ordered_json CompilerClient::count(const Binary& binary, const Schedule& schedule,
+                                             std::int64_t rows, std::int64_t inner,
+                                             int multiprocessors) {
   const CompilerApi& table = api();
   Answer answer(table);
   const std::string bytes = serialize(binary);
   const std::int32_t status = table.count(bytes.data(), bytes.size(), to_string(schedule).c_str(),
                                           rows, inner, multiprocessors, answer.out());
-  return answer.value(status);
-}
-
-std::string CompilerClient::tune(std::string_view request, const TuneCallbacks& callbacks) {
-  const CompilerApi& table = api();
-  Answer answer(table);
-  const std::int32_t status = table.tune(std::string(request).c_str(), &callbacks, answer.out());
-  return answer.value(status);
+  return nlohmann::ordered_json::parse(answer.value(status));
 }
 
 std::string CompilerClient::describe(const Target& target) {

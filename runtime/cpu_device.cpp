@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "runtime/bound.h"
 #include "runtime/cpu_executor.h"
 #include "runtime/cpu_loader.h"
 #include "runtime/portable_kernel.h"
@@ -109,10 +110,13 @@ class CpuDevice final : public Device {
   void download(void* host, const void* device, std::size_t bytes) override {
     if (bytes > 0) std::memcpy(host, device, bytes);
   }
-  void copy(void* to, const void* from, std::size_t bytes) override {
-    std::memcpy(to, from, bytes);
-  }
   std::unique_ptr<Timer> timer() override { return std::make_unique<CpuTimer>(); }
+  [[nodiscard]] std::vector<BoundKind> bound_kinds(const Task& task) const override {
+    return cpu_bound_kinds(task);
+  }
+  void run_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers) override {
+    run_cpu_bound(kind, task, buffers, pool_);
+  }
   [[nodiscard]] std::size_t free_memory() const override { return available_memory(); }
 
  private:

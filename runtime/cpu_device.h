@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "runtime/kernel.h"
+#include "core/device.h"
 #include "runtime/options.h"
 #include "runtime/thread_pool.h"
 

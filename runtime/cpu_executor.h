@@ -15,10 +15,10 @@
 
 #include "core/call.h"
 #include "core/cpu_call.h"
+#include "core/device.h"
 #include "core/schedule.h"
 #include "core/slices.h"
 #include "core/task.h"
-#include "runtime/kernel.h"
 #include "runtime/thread_pool.h"
 
 namespace grkan {

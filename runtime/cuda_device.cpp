@@ -369,16 +369,34 @@ class CudaDevice final : public Device {
         shared_.driver->copy_to_host(host, reinterpret_cast<cuda::Pointer>(device), bytes),
         "cuMemcpyDtoH");
   }
-  void copy(void* to, const void* from, std::size_t bytes) override {
-    const Current current(*shared_.driver, shared_.context);
-    shared_.driver->check(
-        shared_.driver->copy_async(reinterpret_cast<cuda::Pointer>(to),
-                                   reinterpret_cast<cuda::Pointer>(from), bytes, nullptr),
-        "cuMemcpyDtoDAsync");
-  }
   std::unique_ptr<Timer> timer() override {
     if (info_.is_virtual) fail(Status::unsupported, "{}", why_not_timed(info_));
     return std::make_unique<CudaTimer>(shared_);
+  }
+  [[nodiscard]] std::vector<BoundKind> bound_kinds(const Task& /*task*/) const override {
+    return {BoundKind::device_copy};
+  }
+  // A copy of n bytes moves 2 n: half of what the call moves, from one tensor to another.
+  void run_bound(BoundKind /*kind*/, const Task& task, const BoundBuffers& buffers) override {
+    const Problem& p = task.problem;
+    const auto bytes_of = [&](const std::byte* tensor, Type type) {
+      return tensor == nullptr ? 0 : std::size_t(buffers.elements) * size_of(type);
+    };
+    const Type out_type = task.backward() ? p.x_type : p.y_type;
+    const std::size_t x = bytes_of(buffers.x, p.x_type);
+    const std::size_t dy = bytes_of(buffers.dy, p.y_type);
+    const std::size_t out = bytes_of(buffers.out, out_type);
+    std::byte* to = out > 0 ? buffers.out : buffers.dy;
+    const std::size_t most = std::min(x, out > 0 ? out : dy);
+    const Current current(*shared_.driver, shared_.context);
+    std::size_t part = 0;
+    for (std::size_t left = (x + dy + out) / 2; left > 0; left -= part) {
+      part = std::min(left, most);
+      shared_.driver->check(
+          shared_.driver->copy_async(reinterpret_cast<cuda::Pointer>(to),
+                                     reinterpret_cast<cuda::Pointer>(buffers.x), part, nullptr),
+          "cuMemcpyDtoDAsync");
+    }
   }
   std::string take_launch_report() override {
     const cuda::VirtualGpu* gpu = shared_.driver->virtual_gpu();

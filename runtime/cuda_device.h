@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/kernel.h"
+#include "core/device.h"
 #include "runtime/options.h"
 
 namespace grkan {

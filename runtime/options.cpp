@@ -1,22 +1,17 @@
 #include "runtime/options.h"
 
-#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
 #include "cache/files.h"
 #include "cache/folder.h"
-#include "core/device.h"
+#include "core/device_info.h"
 #include "core/error.h"
-#include "core/text.h"
 
 namespace grkan {
 namespace {
 
-constexpr std::array<std::string_view, 5> kEfforts = {"none", "instant", "quick", "thorough",
-                                                      "exhaustive"};
-constexpr std::array<std::string_view, 4> kLevels = {"error", "warn", "info", "debug"};
 constexpr int kMaxThreads = 1024;
 
 // Empty counts as unset, as everywhere.
@@ -58,15 +53,6 @@ std::string date_of_environment() {
 }
 
 }  // namespace
-
-std::string_view to_string(Effort effort) { return kEfforts.at(std::size_t(effort)); }
-Effort parse_effort(std::string_view text) {
-  return Effort(index_of_word(kEfforts, text, "effort"));
-}
-std::string_view to_string(LogLevel level) { return kLevels.at(std::size_t(level)); }
-LogLevel parse_log_level(std::string_view text) {
-  return LogLevel(index_of_word(kLevels, text, "log level"));
-}
 
 ContextOptions resolve(ContextOptions options) {
   options.cache_dir = resolve_cache_folder(options.cache_dir);

@@ -6,35 +6,24 @@
 #include <optional>
 #include <string>
 
+#include "core/effort.h"
+#include "core/log.h"
 #include "core/schedule.h"
 #include "runtime/thread_pool.h"
 
 namespace grkan {
 
-// What a plan made on a miss may spend.
-enum class Effort : std::uint8_t { none, instant, quick, thorough, exhaustive };
-std::string_view to_string(Effort effort);
-Effort parse_effort(std::string_view text);
-
-enum class LogLevel : std::uint8_t { error, warn, info, debug };
-std::string_view to_string(LogLevel level);
-LogLevel parse_log_level(std::string_view text);
-
-// The caller's memory for tuning, and the caller's log, as in grkan.h.
+// The caller's memory for tuning, as in grkan.h.
 struct Allocator {
   void* (*alloc)(void* user, const char* device, std::size_t bytes) = nullptr;
   void (*free)(void* user, const char* device, void* memory) = nullptr;
-  void* user = nullptr;
-};
-struct LogSink {
-  void (*write)(void* user, std::int32_t level, const char* message) = nullptr;
   void* user = nullptr;
 };
 
 struct ContextOptions {
   std::string cache_dir =
       {};  // empty: GRKAN_CACHE_DIR, else XDG_CACHE_HOME/grkan, else HOME/.cache/grkan
-  Effort effort = Effort::instant;
+  Effort effort = Effort::instant;  // what a plan made on a miss may spend
   Determinism determinism = Determinism::run_to_run;
   int threads = 0;              // 0: GRKAN_THREADS, else one a processor
   std::size_t tune_memory = 0;  // 0: a quarter of the free memory, at most 1 GiB

@@ -7,23 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
-#include "cache/lookup.h"
 #include "runtime/context.h"
+#include "runtime/plan_table.h"
 
 namespace grkan {
-
-// A schedule, why it was chosen, and the sizes for which the choice is this very one.
-struct Choice {
-  Schedule schedule;
-  std::string evidence;               // "measured", "predicted", "default", "imported", "portable"
-  std::optional<FoundWinner> winner;  // for "measured" and "predicted"
-  Range rows;
-  Range inner;
-};
 
 // Any thread may call any function; only destroying is for one.
 class Plan {
@@ -66,14 +56,12 @@ class Plan {
   void import_choices(std::string_view bytes);
 
  private:
-  struct Table;  // of a direction
-
-  [[nodiscard]] Table& table(Direction direction) const;
+  [[nodiscard]] PlanTable& table(Direction direction) const;
 
   Context& context_;
   Problem problem_;
   Device& device_;
-  std::array<std::unique_ptr<Table>, 2> tables_;  // by direction; backward's may be null
+  std::array<std::unique_ptr<PlanTable>, 2> tables_;  // by direction; backward's may be null
 };
 
 }  // namespace grkan

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
 
 namespace grkan {
@@ -30,7 +32,7 @@ TEST(CompilerClient, AsksTheLibrary) {
   EXPECT_EQ(binary.compiler, "fake 1");
   EXPECT_EQ(client.describe(kTarget), "fake 1");
   EXPECT_EQ(client.emit(kTask, kSchedule, kTarget, "mlir"), "mlir of " + to_string(kTask));
-  EXPECT_EQ(client.count(binary, kSchedule, 7, 1, 132), "{\"rows\":7}");
+  EXPECT_EQ(client.count(binary, kSchedule, 7, 1, 132).dump(), "{\"rows\":7}");
 }
 
 TEST(CompilerClient, PassesTheCompilersErrorOn) {

@@ -1,43 +1,47 @@
 // Crossovers, with invented schedules whose times are functions of the rows.
-#include "runtime/crossovers.h"
+#include "tuner/crossovers.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
-#include <map>
 #include <set>
+#include <vector>
 
 namespace grkan {
 namespace {
 
 // Seconds of each schedule at a number of rows; tuning takes the fastest.
 struct Machine {
-  std::map<std::string, std::function<double(double)>> schedules;
+  std::vector<std::function<double(double)>> schedules;
   int most_calls = 1000;
   std::set<std::int64_t> tuned;
   int compared = 0;
   bool silent = false;  // comparing tells nothing
 
+  [[nodiscard]] double seconds(std::size_t schedule, std::int64_t rows) const {
+    return schedules[schedule](double(rows));
+  }
   std::vector<Stretch> find(Range rows) {
     const auto calls = [this] { return int(tuned.size()) + compared; };
     const CrossoverFunctions functions{
         .tune =
             [this](std::int64_t size) {
               EXPECT_TRUE(tuned.insert(size).second) << size << " is tuned twice";
-              std::string best = schedules.begin()->first;
-              for (const auto& [name, time] : schedules) {
-                if (time(double(size)) < schedules.at(best)(double(size))) best = name;
+              std::size_t best = 0;
+              for (std::size_t i = 1; i < schedules.size(); ++i) {
+                if (seconds(i, size) < seconds(best, size)) best = i;
               }
               return best;
             },
         .compare =
-            [this](std::int64_t size, const std::string& a, const std::string& b) {
+            [this](std::int64_t size, std::size_t a, std::size_t b) {
               ++compared;
               if (silent) return std::numeric_limits<double>::quiet_NaN();
-              return schedules.at(b)(double(size)) / schedules.at(a)(double(size));
+              return seconds(b, size) / seconds(a, size);
             },
-        .stopped = [this, calls] { return calls() >= most_calls; }};
+        .stopped = [this, calls] { return calls() >= most_calls; },
+    };
     return find_stretches(rows, functions);
   }
 };
@@ -57,7 +61,7 @@ void expect_whole(const std::vector<Stretch>& stretches, Range rows) {
 
 TEST(Crossovers, OneWinnerIsOneStretch) {
   Machine m;
-  m.schedules = {{"a", [](double r) { return r; }}, {"b", [](double r) { return 2 * r; }}};
+  m.schedules = {[](double r) { return r; }, [](double r) { return 2 * r; }};
   EXPECT_EQ(m.find({1, 100000}), (std::vector<Stretch>{{.rows = {1, 100000}, .tuned = 100000}}));
   EXPECT_EQ(m.compared, 0);
   EXPECT_LE(m.tuned.size(), 6U);
@@ -65,7 +69,7 @@ TEST(Crossovers, OneWinnerIsOneStretch) {
 
 TEST(Crossovers, OneSize) {
   Machine m;
-  m.schedules = {{"a", [](double r) { return r; }}};
+  m.schedules = {[](double r) { return r; }};
   EXPECT_EQ(m.find({7, 7}), (std::vector<Stretch>{{.rows = {7, 7}, .tuned = 7}}));
   EXPECT_EQ(m.find({8, 9}), (std::vector<Stretch>{{.rows = {8, 9}, .tuned = 9}}));
 }
@@ -74,8 +78,7 @@ TEST(Crossovers, OneSize) {
 TEST(Crossovers, TheCrossoverIsFoundWithinATenth) {
   for (const double at : {3.0, 37.0, 777.0, 1500.0, 60000.0}) {
     Machine m;
-    m.schedules = {{"small", [](double r) { return r; }},
-                   {"large", [at](double r) { return 0.5 * at + 0.5 * r; }}};
+    m.schedules = {[](double r) { return r; }, [at](double r) { return 0.5 * at + 0.5 * r; }};
     const std::vector<Stretch> found = m.find({1, 100000});
     expect_whole(found, {1, 100000});
     ASSERT_EQ(found.size(), 2U) << at;
@@ -87,9 +90,8 @@ TEST(Crossovers, TheCrossoverIsFoundWithinATenth) {
 
 TEST(Crossovers, ThreeWinnersTwoCrossovers) {
   Machine m;
-  m.schedules = {{"a", [](double r) { return r; }},
-                 {"b", [](double r) { return 50 + 0.5 * r; }},      // from 100
-                 {"c", [](double r) { return 1000 + 0.25 * r; }}};  // from 3800
+  m.schedules = {[](double r) { return r; }, [](double r) { return 50 + 0.5 * r; },  // from 100
+                 [](double r) { return 1000 + 0.25 * r; }};                          // from 3800
   const std::vector<Stretch> found = m.find({1, 1000000});
   expect_whole(found, {1, 1000000});
   ASSERT_EQ(found.size(), 3U);
@@ -100,20 +102,19 @@ TEST(Crossovers, ThreeWinnersTwoCrossovers) {
 // Noise that decides between equals makes no kernels.
 TEST(Crossovers, AsFastAsItsNeighbourIsNoWinnerOfItsOwn) {
   Machine m;
-  m.schedules = {{"a", [](double r) { return r * (r < 50 ? 1 : 1.005); }},
-                 {"b", [](double r) { return r * (r < 50 ? 1.3 : 1); }}};
+  m.schedules = {[](double r) { return r * (r < 50 ? 1 : 1.005); },
+                 [](double r) { return r * (r < 50 ? 1.3 : 1); }};
   EXPECT_EQ(m.find({10, 160}), (std::vector<Stretch>{{.rows = {10, 160}, .tuned = 10}}));
   m = {};
-  m.schedules = {{"a", [](double r) { return r * (r < 50 ? 1 : 1.3); }},
-                 {"b", [](double r) { return r * (r < 50 ? 1.005 : 1); }}};
+  m.schedules = {[](double r) { return r * (r < 50 ? 1 : 1.3); },
+                 [](double r) { return r * (r < 50 ? 1.005 : 1); }};
   EXPECT_EQ(m.find({10, 160}), (std::vector<Stretch>{{.rows = {10, 160}, .tuned = 160}}));
 }
 
 TEST(Crossovers, WhatCannotBeComparedKeepsEachToItsSize) {
   Machine m;
   m.silent = true;
-  m.schedules = {{"small", [](double r) { return r; }},
-                 {"large", [](double r) { return 20 + 0.5 * r; }}};
+  m.schedules = {[](double r) { return r; }, [](double r) { return 20 + 0.5 * r; }};
   const std::vector<Stretch> found = m.find({10, 160});
   expect_whole(found, {10, 160});
   EXPECT_EQ(found.size(), 2U);
@@ -121,8 +122,7 @@ TEST(Crossovers, WhatCannotBeComparedKeepsEachToItsSize) {
 
 TEST(Crossovers, AStopKeepsWhatWasFound) {
   Machine whole;
-  whole.schedules = {{"small", [](double r) { return r; }},
-                     {"large", [](double r) { return 2000 + 0.5 * r; }}};
+  whole.schedules = {[](double r) { return r; }, [](double r) { return 2000 + 0.5 * r; }};
   const std::size_t all = whole.find({1, 100000}).size();
   for (int calls = 1; calls < 12; ++calls) {
     Machine m;

@@ -9,11 +9,11 @@
 
 #include "core/check.h"
 #include "core/sample.h"
+#include "core/sample_run.h"
 #include "core/slices.h"
 #include "runtime/context.h"
 #include "runtime/cpu_executor.h"
 #include "runtime/portable_kernel.h"
-#include "runtime/sample_run.h"
 
 namespace grkan {
 namespace {

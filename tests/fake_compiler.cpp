@@ -42,10 +42,6 @@ std::int32_t count(const char*, std::size_t, const char*, std::int64_t rows, std
   return fill(out, "{\"rows\":" + std::to_string(rows) + "}");
 }
 
-std::int32_t tune(const char*, const grkan::TuneCallbacks*, grkan::CompilerText* out) {
-  return fill(out, "nothing to search", std::int32_t(grkan::Status::unsupported));
-}
-
 void release(grkan::CompilerText* text) {
   std::free(const_cast<char*>(text->data));
   *text = {};
@@ -56,7 +52,7 @@ void release(grkan::CompilerText* text) {
 extern "C" __attribute__((visibility("default"))) const grkan::CompilerApi* grkan_compiler_api(
     std::uint32_t version) {
   static const grkan::CompilerApi api = {
-      grkan::kCompilerApiVersion, &describe, &emit, &compile, &count, &tune, &release};
+      grkan::kCompilerApiVersion, &describe, &emit, &compile, &count, &release};
   if (std::getenv("GRKAN_FAKE_VERSION") != nullptr) return nullptr;
   return version == api.version ? &api : nullptr;
 }

@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "core/device.h"
+#include "core/device_info.h"
 #include "core/random_task.h"
 #include "tuner/covering.h"
 #include "tuner/parallel.h"

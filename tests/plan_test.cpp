@@ -9,7 +9,7 @@
 
 #include "cache/files.h"
 #include "core/error.h"
-#include "runtime/tune.h"
+#include "tuner/tune.h"
 
 namespace grkan {
 namespace {
@@ -99,7 +99,7 @@ TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
   TuneOptions quick;
   quick.budget_seconds = 2;  // enough to compare something on a busy machine
   const TuneResult result =
-      tune(context, plan.device(), plan.task(Direction::backward), 300, 1, quick);
+      tune(context.tune_site(plan.device()), plan.task(Direction::backward), 300, 1, quick);
   EXPECT_TRUE(result.stored);
   EXPECT_EQ(result.rows, 300);
   EXPECT_EQ(result.winner.evidence, Evidence::measured);
@@ -116,8 +116,8 @@ TEST_F(PlanTest, TuningStoresAWinnerThatPlansUse) {
       context.cache()
           .measurements(plan.task(Direction::backward), describe(context.device("cpu").info()))
           .empty());
-  EXPECT_TRUE(context.cached_binary(plan.task(Direction::backward), choice.schedule,
-                                    plan.device().target()));
+  EXPECT_TRUE(context.binaries().cached(plan.task(Direction::backward), choice.schedule,
+                                        plan.device().target()));
 }
 
 // The best few of what another driver or compiler, or a prediction, found are timed; the rest of
@@ -129,7 +129,7 @@ TEST_F(PlanTest, TheBestFewOfAnEarlierWinnerAreTimedAgain) {
   TuneOptions quick;
   quick.budget_seconds = 1;
   const auto looked_at = [](const TuneResult& result) {
-    return nlohmann::json::parse(result.answer).at("looked_at").get<int>();
+    return int(result.outcome.candidates.size());
   };
   for (const Evidence evidence : {Evidence::measured, Evidence::predicted_static}) {
     std::filesystem::remove_all(folder);
@@ -148,13 +148,13 @@ TEST_F(PlanTest, TheBestFewOfAnEarlierWinnerAreTimedAgain) {
                        .time = {},
                        .error_scaled = {}}};
     ASSERT_TRUE(context.cache().store_winner(old));
-    const TuneResult again = tune(context, cpu, task, 300, 1, quick);
+    const TuneResult again = tune(context.tune_site(cpu), task, 300, 1, quick);
     EXPECT_TRUE(again.timed_again);
     EXPECT_LE(looked_at(again), 3) << "the default and two";
     EXPECT_EQ(again.winner.evidence, Evidence::measured);
     // Another size is not that winner's; and what was measured here now is no longer old.
-    EXPECT_FALSE(tune(context, cpu, task, 310, 1, quick).timed_again);
-    EXPECT_FALSE(tune(context, cpu, task, 300, 1, quick).timed_again);
+    EXPECT_FALSE(tune(context.tune_site(cpu), task, 310, 1, quick).timed_again);
+    EXPECT_FALSE(tune(context.tune_site(cpu), task, 300, 1, quick).timed_again);
   }
 }
 
@@ -195,7 +195,7 @@ TEST_F(PlanTest, ARangeIsTunedWhole) {
   quick.budget_seconds = 0.3;
   const Task task = forward_task(problem);
   const std::vector<TuneResult> results =
-      tune_range(context, context.device("cpu"), task, {10, 3000}, {1, 1}, quick);
+      tune_range(context.tune_site(context.device("cpu")), task, {10, 3000}, {1, 1}, quick);
   ASSERT_FALSE(results.empty());
   EXPECT_EQ(results.front().winner.rows.low, 10);
   EXPECT_EQ(results.back().winner.rows.high, 3000);
@@ -210,7 +210,7 @@ TEST_F(PlanTest, ARangeIsTunedWhole) {
   TuneOptions instant;
   instant.effort = Effort::instant;
   const std::vector<TuneResult> untimed =
-      tune_range(context, context.device("cpu"), task, {10, 3000}, {1, 1}, instant);
+      tune_range(context.tune_site(context.device("cpu")), task, {10, 3000}, {1, 1}, instant);
   ASSERT_EQ(untimed.size(), 1U);
   EXPECT_EQ(untimed[0].winner.rows, (Range{10, 3000}));
   EXPECT_EQ(untimed[0].winner.tuned_rows, 3000);
@@ -223,7 +223,7 @@ TEST_F(PlanTest, ATuningStoppedBeforeItTimedAnythingClaimsNothing) {
   TuneOptions stopped;
   stopped.cancelled = [] { return true; };
   const TuneResult result =
-      tune(context, context.device("cpu"), forward_task(problem), 300, 1, stopped);
+      tune(context.tune_site(context.device("cpu")), forward_task(problem), 300, 1, stopped);
   EXPECT_EQ(result.winner.evidence == Evidence::measured, result.winner.time.has_value());
   EXPECT_EQ(parse_winner(to_text(result.winner)), result.winner);
 }

@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
+#include "tests/invented_trial.h"
 
 namespace grkan {
 namespace {
@@ -61,29 +61,7 @@ TEST(Pruning, WhatIsNotToldRulesNothingOut) {
   EXPECT_EQ(why_pruned(unknown, unknown, gpu_model("t4")), "");
 }
 
-// A caller whose compiler says what the test wants.
-struct Caller {
-  std::map<std::string, std::string> reports;
-  std::string refused;
-
-  TuneCallbacks callbacks() {
-    TuneCallbacks table{};
-    table.self = this;
-    table.build = [](void* self, const char* schedule, char*, std::size_t) {
-      const bool refuse = static_cast<Caller*>(self)->refused == schedule;
-      return std::int32_t{refuse ? std::int32_t(Status::compile_failed) : 0};
-    };
-    table.report = [](void* self, const char* schedule, const char** json, char*, std::size_t) {
-      const auto& told = static_cast<const Caller*>(self)->reports;
-      const auto found = told.find(schedule);
-      *json = found == told.end() ? "{}" : found->second.c_str();
-      return std::int32_t{0};
-    };
-    return table;
-  }
-};
-
-TEST(PruningBuilder, PrunesByTheCallersReports) {
+TEST(PruningBuilder, PrunesByWhatTheCompilerReports) {
   const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
   TuneRequest request;
   request.task = task;
@@ -91,44 +69,29 @@ TEST(PruningBuilder, PrunesByTheCallersReports) {
   const Space space = enumerate_space(task, request.target, Determinism::run_to_run, 25216);
   const Schedule& standard = space.schedules[0];
   const Schedule& other = space.schedules[1];
-  Caller caller;
-  const TuneCallbacks table = caller.callbacks();
-  const CandidateCalls calls(table);
-  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
+  InventedTrial trial;
+  EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
 
-  caller.reports[to_string(standard)] = R"({"registers":64,"spill_bytes":0,"shared_bytes":100})";
-  caller.reports[to_string(other)] = R"({"registers":64,"spill_bytes":400,"shared_bytes":100})";
-  PruningBuilder builder(calls, request, standard);
-  const StepResult step = builder.build(other);
-  EXPECT_EQ(step.status, CandidateStatus::pruned);
-  EXPECT_EQ(step.why, "spills 400 bytes a thread");
+  const CompilerReport quiet{
+      .symbol = "k", .registers = 64, .spill_bytes = 0, .shared_bytes = 100, .code_bytes = {}};
+  trial.reports[to_string(standard)] = quiet;
+  trial.reports[to_string(other)] = quiet;
+  trial.reports[to_string(other)].spill_bytes = 400;
+  PruningBuilder builder(trial, request, standard);
+  const StepResult built = builder.build(other);
+  EXPECT_EQ(built.status, CandidateStatus::pruned);
+  EXPECT_EQ(built.why, "spills 400 bytes a thread");
   EXPECT_EQ(builder.build(standard).status, CandidateStatus::ok);
-  caller.refused = to_string(other);
+  trial.refused[to_string(other)] = Status::compile_failed;
   EXPECT_EQ(builder.build(other).status, CandidateStatus::compile_failed);
-  caller.refused.clear();
+  trial.refused.clear();
 
   // An architecture without a model, and no GPU.
   request.target = parse_target("sm_72");
-  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
-  caller.reports[to_string(other)] = "[1";
+  EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
   request.target = parse_target("sm_90");
-  EXPECT_EQ(PruningBuilder(calls, request, standard).build(other).status, CandidateStatus::ok);
-}
-
-TEST(SpaceJson, CountsWhatWasRefusedByReason) {
-  const Space space{.schedules = std::vector<Schedule>(5, CpuSchedule{}),
-                    .tried = 9,
-                    .left_out = {{"too wide", 5}}};
-  std::vector<StepResult> candidates(5);
-  candidates[1] = {
-      .status = CandidateStatus::pruned, .why = "spills 44 bytes a thread", .value = 0};
-  candidates[2] = {
-      .status = CandidateStatus::pruned, .why = "spills 144 bytes a thread", .value = 0};
-  candidates[3] = {.status = CandidateStatus::exceeds_device, .why = "no", .value = 0};
-  candidates[4] = {.status = CandidateStatus::wrong_answer, .why = "wrong", .value = 0};
-  EXPECT_EQ(space_json(space, candidates).dump(),
-            R"({"tried":10,"candidates":5,"left_out":{"too wide":5},)"
-            R"("refused":{"spills N bytes a thread":2,"no":1}})");
+  trial.reports.erase(to_string(other));
+  EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
 }
 
 }  // namespace

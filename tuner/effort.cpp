@@ -5,13 +5,11 @@
 #include <limits>
 #include <utility>
 
-#include "core/text.h"
-
 namespace grkan {
 namespace {
 
-constexpr std::array<std::string_view, 4> kEfforts = {"instant", "quick", "thorough", "exhaustive"};
-constexpr std::array<double, 4> kBudgets = {0, 10, 60, std::numeric_limits<double>::infinity()};
+// By effort, in seconds.
+constexpr std::array<double, 5> kBudgets = {0, 0, 10, 60, std::numeric_limits<double>::infinity()};
 
 // Candidates looked at: a part of the space, within bounds.
 struct Limit {
@@ -24,15 +22,9 @@ constexpr Limit kThorough = {4, 64, 400};
 
 }  // namespace
 
-std::string_view to_string(TuneEffort effort) { return kEfforts.at(std::size_t(effort)); }
-
-TuneEffort parse_tune_effort(std::string_view text) {
-  return TuneEffort(index_of_word(kEfforts, text, "effort"));
-}
-
-SearchOptions search_options(TuneEffort effort) {
+SearchOptions search_options(Effort effort) {
   SearchOptions options;
-  if (effort == TuneEffort::quick) {
+  if (effort == Effort::quick) {
     options.screen_rounds = 1;
     options.final_rounds = 24;
     options.drop_factor = 1.15;
@@ -41,10 +33,10 @@ SearchOptions search_options(TuneEffort effort) {
   return options;
 }
 
-std::unique_ptr<Strategy> effort_strategy(TuneEffort effort, const Space& space,
+std::unique_ptr<Strategy> effort_strategy(Effort effort, const Space& space,
                                           std::vector<std::size_t> starts, std::uint64_t seed) {
-  if (effort == TuneEffort::exhaustive) return exhaustive_strategy();
-  const Limit& limit = effort == TuneEffort::thorough ? kThorough : kQuick;
+  if (effort == Effort::exhaustive) return exhaustive_strategy();
+  const Limit& limit = effort == Effort::thorough ? kThorough : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
   return guided_strategy(

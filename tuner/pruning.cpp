@@ -54,34 +54,25 @@ std::string why_pruned(const CompiledCandidate& candidate, const CompiledCandida
   return {};
 }
 
-PruningBuilder::PruningBuilder(const CandidateCalls& calls, const TuneRequest& request,
-                               const Schedule& standard)
-    : calls_(calls), gpu_(limits_of(request)), standard_(standard) {}
+PruningBuilder::PruningBuilder(Trial& trial, const TuneRequest& request, const Schedule& standard)
+    : trial_(trial), gpu_(limits_of(request)), standard_(standard) {}
 
 StepResult PruningBuilder::build(const Schedule& schedule) {
-  StepResult step = calls_.build(to_string(schedule));
-  if (gpu_ == nullptr || step.status != CandidateStatus::ok || schedule == standard_) return step;
+  StepResult built = step(CandidateStatus::compile_failed, [&] { trial_.build(schedule); });
+  if (gpu_ == nullptr || built.status != CandidateStatus::ok || schedule == standard_) return built;
   const std::optional<CompilerReport> kernel = report(schedule);
   const std::optional<CompilerReport>& standard = standard_report();
-  if (!kernel || !standard) return step;
-  step.why = why_pruned({std::get<CudaSchedule>(schedule), *kernel},
-                        {std::get<CudaSchedule>(standard_), *standard}, *gpu_);
-  if (!step.why.empty()) step.status = CandidateStatus::pruned;
-  return step;
+  if (!kernel || !standard) return built;
+  built.why = why_pruned({std::get<CudaSchedule>(schedule), *kernel},
+                         {std::get<CudaSchedule>(standard_), *standard}, *gpu_);
+  if (!built.why.empty()) built.status = CandidateStatus::pruned;
+  return built;
 }
 
-std::optional<CompilerReport> PruningBuilder::report(const Schedule& schedule) const {
-  nlohmann::ordered_json json;
-  if (calls_.report(to_string(schedule), json).status != CandidateStatus::ok) return {};
-  CompilerReport report;
-  const auto read = [&](const char* name, std::optional<int>& into) {
-    const auto found = json.find(name);
-    if (found != json.end() && found->is_number_integer()) into = found->get<int>();
-  };
-  read("registers", report.registers);
-  read("spill_bytes", report.spill_bytes);
-  read("shared_bytes", report.shared_bytes);
-  return report;
+std::optional<CompilerReport> PruningBuilder::report(const Schedule& schedule) {
+  std::optional<CompilerReport> told;
+  step(CandidateStatus::launch_failed, [&] { told = trial_.report(schedule); });
+  return told;
 }
 
 const std::optional<CompilerReport>& PruningBuilder::standard_report() {

@@ -8,9 +8,8 @@
 #include "core/binary.h"
 #include "core/gpu_models.h"
 #include "core/schedule.h"
-#include "tuner/candidate_calls.h"
 #include "tuner/request.h"
-#include "tuner/space.h"
+#include "tuner/trial.h"
 
 namespace grkan {
 
@@ -27,43 +26,24 @@ struct CompiledCandidate {
 std::string why_pruned(const CompiledCandidate& candidate, const CompiledCandidate& standard,
                        const GpuModel& gpu);
 
-// Builds candidates by the caller's functions; those ruled out get the status `pruned`. Of a CPU,
-// or where the caller tells nothing of its kernels, none. May be called from several threads.
+// Builds the candidates of a trial; those ruled out get the status `pruned`. Of a CPU, or where
+// nothing is told of its kernels, none. May be called from several threads.
 class PruningBuilder {
  public:
   // All but the schedule must outlive it.
-  PruningBuilder(const CandidateCalls& calls, const TuneRequest& request, const Schedule& standard);
+  PruningBuilder(Trial& trial, const TuneRequest& request, const Schedule& standard);
   StepResult build(const Schedule& schedule);
 
  private:
-  [[nodiscard]] std::optional<CompilerReport> report(const Schedule& schedule) const;
+  std::optional<CompilerReport> report(const Schedule& schedule);
   const std::optional<CompilerReport>& standard_report();
 
-  const CandidateCalls& calls_;
+  Trial& trial_;
   const GpuModel* gpu_;  // null: nothing is pruned
   Schedule standard_;
   std::mutex mutex_;
   bool asked_ = false;
   std::optional<CompilerReport> standard_report_;
 };
-
-// The space as answers have it, and what of the candidates (of any type with status and why) was
-// refused once it was compiled, by reason.
-template <class Candidates>
-nlohmann::ordered_json space_json(const Space& space, const Candidates& candidates) {
-  nlohmann::ordered_json refused = nlohmann::ordered_json::object();
-  for (const auto& c : candidates) {
-    const bool by_compiler = c.status == CandidateStatus::compile_failed ||
-                             c.status == CandidateStatus::exceeds_device ||
-                             c.status == CandidateStatus::pruned;
-    if (!by_compiler) continue;
-    auto& count = refused[without_numbers(c.why)];
-    count = count.is_null() ? 1 : count.template get<int>() + 1;
-  }
-  return {{"tried", space.tried + 1},  // and the default
-          {"candidates", space.schedules.size()},
-          {"left_out", space.left_out},
-          {"refused", refused}};
-}
 
 }  // namespace grkan

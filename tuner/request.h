@@ -1,21 +1,17 @@
-// TuneRequest: what a tuning was asked for, and the marks on recorded lines by which a later tuning
-// knows its own.
+// TuneRequest: what a tuning is asked for at one size.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "core/effort.h"
 #include "core/gpu_models.h"
 #include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
-#include "tuner/effort.h"
 #include "tuner/space.h"
 #include "tuner/strategy.h"
 
@@ -28,39 +24,24 @@ struct TuneRequest {
   Determinism determinism = Determinism::run_to_run;
   std::int64_t rows = 1;
   std::int64_t inner = 1;
-  TuneEffort effort = TuneEffort::quick;
-  double budget_seconds = 0;
-  std::int64_t seed = 1;
-  std::string compiler;
-  std::string generator;
-  std::vector<Schedule> schedules;  // all that is looked at, beside the default; empty: the space
-  std::vector<nlohmann::ordered_json> resume;
+  // instant measures nothing and answers with the default, or predicts and executes nothing; quick
+  // and thorough begin with starting points or a random sample and then look where it may be
+  // fastest; exhaustive looks at everything.
+  Effort effort = Effort::quick;
+  double budget_seconds = 0;  // 0: the effort's own; of a prediction: none
+  std::uint64_t seed = 1;
+  std::string compiler;   // its name and build: what another one's kernels took says nothing here
+  std::string generator;  // the code that makes kernels: the same
+  // All that is looked at beside the default, at any effort but instant; empty: the space.
+  std::vector<Schedule> schedules;
+  std::vector<std::string> recorded;  // lines of earlier tunings (records.h), foreign ones too
 };
-
-// tuner/tune.h describes the text. Throws invalid_argument naming the field.
-TuneRequest parse_tune_request(std::string_view text);
 
 // What there is to look at, and in which order.
 Space request_space(const TuneRequest& request);
 std::unique_ptr<Strategy> request_strategy(const TuneRequest& request, const Space& space);
 
-// What a recorded line begins with.
-nlohmann::ordered_json line_head(const TuneRequest& request, std::string_view default_schedule);
-
-// The lines of request.resume that were recorded for such a request (of the same code, beside the
-// same default, for the same device and size), in order, with the place that their schedule has in
-// `schedules`, the default first.
-struct OwnLine {
-  std::size_t schedule = 0;
-  const nlohmann::ordered_json& line;
-};
-std::vector<OwnLine> own_lines(const TuneRequest& request,
-                               const std::vector<std::string>& schedules);
-
-// What an answer begins with: the request's own.
-nlohmann::ordered_json answer_head(const TuneRequest& request);
-
-// Null for infinities and NaN.
-nlohmann::ordered_json finite_json(double value);
+// The budget in seconds; infinite where nothing ends it but the space.
+double request_budget(const TuneRequest& request);
 
 }  // namespace grkan

@@ -1,228 +1,333 @@
 #include "tuner/tune.h"
 
 #include <algorithm>
-#include <array>
-#include <chrono>
-#include <cmath>
-#include <cstdint>
 #include <limits>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <tuple>
 #include <utility>
-#include <vector>
 
+#include "cache/files.h"
 #include "core/error.h"
-#include "tuner/candidate_calls.h"
-#include "tuner/offline.h"
-#include "tuner/pruning.h"
-#include "tuner/request.h"
-#include "tuner/search.h"
-#include "tuner/space.h"
-#include "tuner/strategy.h"
+#include "core/gpu_models.h"
+#include "core/version.h"
+#include "tuner/crossovers.h"
+#include "tuner/measured_run.h"
+#include "tuner/predicted_run.h"
+#include "tuner/session.h"
 
 namespace grkan {
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr std::size_t kKeptCandidates = 8;
+constexpr int kBoundRounds = 5;
 
-constexpr double kUnknown = std::numeric_limits<double>::infinity();
+WinnerPrediction stored(const Prediction& p) {
+  WinnerPrediction to;
+  to.bound = to_string(p.bound);
+  to.floor_ns = p.floor_seconds * 1e9;
+  to.tail_ns = p.tail_seconds * 1e9;
+  for (std::size_t i = 0; i < kResources; ++i) {
+    to.parts_ns.emplace_back(to_string(Resource(i)), p.part(Resource(i)) * 1e9);
+  }
+  to.assumed = p.assumed;
+  return to;
+}
 
-// One tuning: the request, its space and the caller's functions.
+// Half to twice the size, whole powers: what lies beyond was timed too far away.
+Range around(std::int64_t size) {
+  return {std::max<std::int64_t>(1, size / 2), size > (std::int64_t{1} << 60) ? size : 2 * size};
+}
+
+Winner winner_of(const TuneOutcome& outcome, const TuneSite& site, const Task& task) {
+  const DeviceInfo& device = site.device.info();
+  Winner w;
+  w.task = task;
+  w.device = describe(device);
+  w.determinism = site.determinism;
+  w.schedule = to_string(outcome.schedule);
+  w.evidence = outcome.evidence;
+  w.time = outcome.time;
+  w.disturbed = w.time && outcome.disturbance.disturbed;
+  w.default_schedule = to_string(outcome.default_schedule);
+  w.default_time = outcome.default_time;
+  w.error_scaled = outcome.error_scaled;
+  if (outcome.prediction) w.prediction = stored(*outcome.prediction);
+  w.date = utc_now();
+  if (w.evidence != Evidence::measured && !site.unmeasured_date.empty()) {
+    w.date = site.unmeasured_date;
+  }
+  w.grkan_version = kVersion;
+  w.driver = device.driver;
+  for (const CandidateOutcome& c : outcome.candidates) {
+    if (w.candidates.size() == kKeptCandidates) break;
+    if (c.schedule == outcome.schedule) continue;
+    w.candidates.push_back({.schedule = to_string(c.schedule),
+                            .status = std::string(to_string(c.status)),
+                            .time = c.time,
+                            .error_scaled = c.error_scaled});
+  }
+  return w;
+}
+
+void add_bound(Workbench& bench, Winner& winner) {
+  for (const BoundKind kind : bench.bound_kinds()) {
+    std::vector<double> seconds;
+    for (int i = 0; i < kBoundRounds; ++i) seconds.push_back(bench.time_bound(kind));
+    std::nth_element(seconds.begin(), seconds.begin() + kBoundRounds / 2, seconds.end());
+    const double ns = seconds[kBoundRounds / 2] * 1e9;
+    if (winner.bound_ns && *winner.bound_ns <= ns) continue;
+    winner.bound_kind = to_string(kind);
+    winner.bound_ns = ns;
+  }
+}
+
+void validate_sizes(const Device& device, std::int64_t rows, std::int64_t inner) {
+  if (device.target().name.empty()) {
+    fail(Status::unsupported,
+         "this processor is below x86-64-v3: it runs the portable kernels, which have nothing to "
+         "tune");
+  }
+  if (rows < 1 || inner < 1) {
+    fail_argument("rows {} and inner {} can't be tuned at; use 1 or more", rows, inner);
+  }
+}
+
+const GpuModel& model_of(const DeviceInfo& device) {
+  const GpuModel* model =
+      find_gpu_model(device.target.compute_capability(), device.units, double(device.memory));
+  if (model != nullptr) return *model;
+  fail(Status::unsupported,
+       "{} is no GPU model with figures to predict from; grkan devices lists those there are",
+       device.name);
+}
+
+// The schedules that an earlier tuning found the best few, the best first.
+std::vector<Schedule> best_few(const Winner& winner, const Target& target) {
+  std::vector<Schedule> schedules = {parse_schedule(winner.schedule, target)};
+  for (const WinnerCandidate& candidate : winner.candidates) {
+    if (candidate.status != to_string(CandidateStatus::ok)) continue;
+    schedules.push_back(parse_schedule(candidate.schedule, target));
+  }
+  return schedules;
+}
+
+// A task's tuning on a device, at one size or several.
 class Tuning {
  public:
-  Tuning(TuneRequest request, const TuneCallbacks& callbacks)
-      : request_(std::move(request)),
-        calls_(callbacks),
-        space_(request_space(request_)),
-        builder_(calls_, request_, space_.schedules.front()) {
-    for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
-  }
+  Tuning(const TuneSite& site, const Task& task, const TuneOptions& options)
+      : site_(site),
+        task_(task),
+        options_(options),
+        compiler_(site.binaries.compiler().describe(site.device.target())),
+        binaries_(site, task) {}
 
-  std::string run() {
-    const auto start = std::chrono::steady_clock::now();
-    SearchResult result;
-    if (request_.effort != TuneEffort::instant) {
-      result = search_space();
-    } else {
-      result.candidates = known();
-      result.candidates[0] = {};  // nothing was timed now
-    }
-    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-    Json json = answer(result);
-    json["wall_seconds"] = wall.count();
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  }
+  // Searches; stores nothing, and the winner's ranges are this size.
+  TuneResult find(std::int64_t rows, std::int64_t inner);
+  // The space at one size.
+  SpaceOutcome explain(std::int64_t rows, std::int64_t inner);
+  // Time of schedule b over that of a; NaN where they could not be compared.
+  double compare(std::int64_t rows, std::int64_t inner, const Schedule& a, const Schedule& b);
+  // Compiles the winner into the cache and stores it.
+  void store(TuneResult& result);
 
  private:
-  SearchResult search_space() {
-    const SearchFunctions functions{
-        .build = [this](std::size_t i) { return builder_.build(space_.schedules[i]); },
-        .check = [this](std::size_t i) { return calls_.check(names_[i]); },
-        .measure = [this](std::size_t i) { return calls_.measure(names_[i]); },
-        .record = [this](std::size_t i, const CandidateResult& r) { record(i, r); },
-        .progress = [this](std::size_t done, std::size_t total, double left,
-                           std::size_t at) { calls_.progress(done, total, left, names_[at]); },
-        .cancelled = [this] { return calls_.cancelled(); },
-        .now = {},
-    };
-    SearchOptions options = search_options(request_.effort);
-    options.budget_seconds = request_.budget_seconds;
-    const std::unique_ptr<Strategy> strategy = request_strategy(request_, space_);
-    return search(names_.size(), *strategy, functions, options, known());
-  }
+  std::vector<Schedule> schedules_to_time_again(std::int64_t rows, std::int64_t inner);
+  // Searches at a session's size; `schedules`: all there is to look at beside the default, empty:
+  // the space.
+  TuneOutcome search(TuningSession& session, std::int64_t inner,
+                     std::vector<Schedule> schedules = {});
 
-  void record(std::size_t i, const CandidateResult& r) const {
-    Json line = line_head(request_, names_[0]);
-    line["schedule"] = names_[i];
-    line["status"] = to_string(r.status);
-    line["why"] = r.why;
-    line["error_scaled"] = finite_json(r.error_scaled);
-    line["seconds"] = Json::array();
-    line["reference_seconds"] = Json::array();
-    if (r.status == CandidateStatus::ok) {
-      line["seconds"].push_back(r.seconds.back());
-      line["reference_seconds"].push_back(r.reference_seconds.back());
-    }
-    calls_.record(line);
-  }
-
-  static std::vector<double> times(const Json& line, const char* key) {
-    std::vector<double> values;
-    const auto found = line.find(key);
-    if (found == line.end() || !found->is_array()) return {};
-    for (const Json& value : *found) {
-      const double seconds = value.is_number() ? value.get<double>() : 0;
-      if (!std::isfinite(seconds) || seconds <= 0) return {};
-      values.push_back(seconds);
-    }
-    return values;
-  }
-
-  static void merge(const Json& line, CandidateResult& into) {
-    const auto status = line.find("status");
-    if (status == line.end() || !status->is_string()) return;
-    try {
-      into.status = parse_candidate_status(status->get<std::string>());
-    } catch (const Error&) {
-      return;  // of a newer version
-    }
-    if (const auto why = line.find("why"); why != line.end() && why->is_string()) {
-      into.why = why->get<std::string>();
-    }
-    if (const auto error = line.find("error_scaled"); error != line.end() && error->is_number()) {
-      into.error_scaled = error->get<double>();
-    }
-    const std::vector<double> seconds = times(line, "seconds");
-    const std::vector<double> reference = times(line, "reference_seconds");
-    if (seconds.size() != reference.size()) return;
-    into.seconds.insert(into.seconds.end(), seconds.begin(), seconds.end());
-    into.reference_seconds.insert(into.reference_seconds.end(), reference.begin(), reference.end());
-  }
-
-  std::vector<CandidateResult> known() {
-    std::vector<CandidateResult> results(names_.size());
-    for (const OwnLine& own : own_lines(request_, names_)) merge(own.line, results[own.schedule]);
-    resumed_ = std::count_if(results.begin(), results.end(), [](const CandidateResult& r) {
-      return r.status != CandidateStatus::skipped;
-    });
-    return results;
-  }
-
-  static Json write(const std::vector<double>& seconds) {
-    if (seconds.empty()) return nullptr;
-    const Summary s = summarize(seconds);
-    return {{"median", s.median}, {"p10", s.p10}, {"p90", s.p90}, {"samples", s.samples}};
-  }
-
-  static Json write(const Comparison& c) {
-    return {{"median", c.ratio},
-            {"low", c.low},
-            {"high", finite_json(c.high)},  // null: too few rounds to bound it
-            {"rounds", c.rounds}};
-  }
-
-  static double ratio(const CandidateResult& r) {
-    return r.seconds.empty() ? kUnknown : compare(r.seconds, r.reference_seconds).ratio;
-  }
-
-  Json candidates(const SearchResult& result) const {
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (result.candidates[i].status != CandidateStatus::skipped) order.push_back(i);
-    }
-    const auto key = [&](std::size_t i) {
-      const CandidateResult& r = result.candidates[i];
-      return std::make_tuple(r.status, ratio(r), i);
-    };
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
-    Json list = Json::array();
-    for (const std::size_t i : order) {
-      const CandidateResult& r = result.candidates[i];
-      list.push_back({{"schedule", names_[i]},
-                      {"status", to_string(r.status)},
-                      {"why", r.why},
-                      {"seconds", write(r.seconds)},
-                      {"ratio_to_default", finite_json(ratio(r))},
-                      {"error_scaled", finite_json(r.error_scaled)},
-                      {"finalist", r.finalist}});
-    }
-    return list;
-  }
-
-  Json answer(const SearchResult& result) const {
-    // Times of the default alone say nothing of a winner.
-    const bool measured = request_.effort != TuneEffort::instant && result.decided;
-    const CandidateResult& winner = result.candidates[result.winner];
-    Json ties = Json::array();
-    for (const std::size_t i : result.near_ties) ties.push_back(names_[i]);
-    const Json list = candidates(result);
-    Json json = answer_head(request_);
-    json.update(
-        {{"schedule", names_[result.winner]},
-         // In the winner's rounds, so that the two compare.
-         {"default", {{"schedule", names_[0]}, {"seconds", write(winner.reference_seconds)}}},
-         {"evidence", measured ? "measured" : "default"},
-         {"seconds", write(winner.seconds)},
-         {"error_scaled", measured ? finite_json(winner.error_scaled) : Json(nullptr)},
-         {"ratio_to_default", measured ? write(result.against_default) : Json(nullptr)},
-         {"near_ties", ties},
-         {"candidates", list},
-         {"space", space_json(space_, result.candidates)},
-         {"looked_at", list.size()},
-         {"resumed", resumed_},
-         {"disturbed", result.disturbance.disturbed},
-         {"disturbed_why", result.disturbance.why},
-         {"cancelled", result.cancelled},
-         {"out_of_time", result.out_of_time}});
-    return json;
-  }
-
-  TuneRequest request_;
-  CandidateCalls calls_;
-  Space space_;
-  PruningBuilder builder_;
-  std::vector<std::string> names_;
-  std::int64_t resumed_ = 0;
+  const TuneSite& site_;
+  Task task_;
+  const TuneOptions& options_;
+  std::string compiler_;
+  CandidateBinaries binaries_;
 };
+
+// The best few of a winner of this size that was predicted, or measured with what is no longer
+// here. Empty: the whole search is needed.
+std::vector<Schedule> Tuning::schedules_to_time_again(std::int64_t rows, std::int64_t inner) {
+  const DeviceInfo& device = site_.device.info();
+  if (options_.effort != Effort::quick || device.is_virtual) return {};
+  const auto found = site_.cache.find_winner({.task = task_,
+                                              .device = describe(device),
+                                              .determinism = site_.determinism,
+                                              .rows = rows,
+                                              .inner = inner});
+  if (!found) return {};
+  const Winner& winner = found->stored.winner;
+  if (winner.tuned_rows != rows || winner.tuned_inner != inner) return {};
+  if (found->grade > Grade::predicted) return {};
+  if (winner.evidence == Evidence::measured && is_current(site_, winner)) return {};
+  site_.log(LogLevel::info, "{}: the best few of {} ({}) are timed here", to_string(task_),
+            winner.date, to_string(winner.evidence));
+  return best_few(winner, device.target);
+}
+
+TuneOutcome Tuning::search(TuningSession& session, std::int64_t inner,
+                           std::vector<Schedule> schedules) {
+  const DeviceInfo& device = site_.device.info();
+  const DeviceDescription description = describe(device);
+  TuneRequest request{.task = task_,
+                      .target = device.target,
+                      .gpu = {},
+                      .determinism = site_.determinism,
+                      .rows = session.rows(),
+                      .inner = inner,
+                      .effort = options_.effort,
+                      .budget_seconds = options_.budget_seconds,
+                      .seed = options_.seed,
+                      .compiler = compiler_,
+                      .generator = site_.binaries.generator(),
+                      .schedules = std::move(schedules),
+                      .recorded = site_.cache.measurements(task_, description)};
+  if (device.is_virtual) request.gpu = model_of(device);
+  const TuneHooks hooks{
+      .record =
+          [&](const nlohmann::ordered_json& line) {
+            const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+            site_.cache.record(line.dump(-1, ' ', false, replace), description);
+          },
+      .progress = options_.progress,
+      .cancelled = options_.cancelled,
+  };
+  TuneOutcome outcome = request.gpu ? predicted_run(request, *request.gpu, session, hooks)
+                                    : measured_run(request, session, hooks);
+  site_.cache.sync_records();
+  return outcome;
+}
+
+TuneResult Tuning::find(std::int64_t rows, std::int64_t inner) {
+  TuningSession session(site_, task_, binaries_, rows, inner);
+  TuneResult result;
+  result.rows = session.rows();
+  std::vector<Schedule> again = schedules_to_time_again(rows, inner);
+  result.timed_again = !again.empty();
+  result.outcome = search(session, inner, std::move(again));
+  Winner& winner = result.winner;
+  winner = winner_of(result.outcome, site_, task_);
+  winner.rows = {rows, rows};
+  winner.inner = {inner, inner};
+  winner.tuned_rows = result.rows;
+  winner.tuned_inner = inner;
+  winner.compiler = compiler_;
+  if (winner.disturbed && options_.strict) {
+    fail(Status::disturbed,
+         "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "
+         "machine",
+         to_string(task_));
+  }
+  if (winner.disturbed) {
+    site_.log(LogLevel::warn, "the machine was busy while {} was tuned; stored as disturbed",
+              to_string(task_));
+  }
+  if (winner.evidence == Evidence::measured) add_bound(session.bench(), winner);
+  return result;
+}
+
+SpaceOutcome Tuning::explain(std::int64_t rows, std::int64_t inner) {
+  TuningSession session(site_, task_, binaries_, rows, inner);
+  return search(session, inner).space;
+}
+
+double Tuning::compare(std::int64_t rows, std::int64_t inner, const Schedule& a,
+                       const Schedule& b) {
+  TuningSession session(site_, task_, binaries_, rows, inner);
+  const TuneOutcome outcome = search(session, inner, {a, b});
+  const auto ratio = [&](const Schedule& schedule) {
+    for (const CandidateOutcome& candidate : outcome.candidates) {
+      if (candidate.schedule == schedule && candidate.ratio_to_default) {
+        return *candidate.ratio_to_default;
+      }
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  };
+  return ratio(b) / ratio(a);
+}
+
+void Tuning::store(TuneResult& result) {
+  Winner& winner = result.winner;
+  const Schedule& schedule = result.outcome.schedule;
+  site_.binaries.get(task_, schedule, site_.device.target());
+  winner.binary = site_.binaries.key_hash(task_, schedule, site_.device.target());
+  result.stored = site_.cache.store_winner(winner);
+}
+
+void validate(const TuneOptions& options) {
+  if (options.effort != Effort::none) return;
+  fail_argument("effort none tunes nothing; use instant, quick, thorough or exhaustive");
+}
 
 }  // namespace
 
-std::string tune(std::string_view text, const TuneCallbacks& callbacks) {
-  const TuneRequest request = parse_tune_request(text);
-  if (callbacks.build == nullptr || callbacks.check == nullptr) {
-    fail_argument("tune needs the callbacks build and check");
+bool is_current(const TuneSite& site, const Winner& winner, std::string_view compiler) {
+  const Target& target = site.device.target();
+  const Schedule schedule = parse_schedule(winner.schedule, target);
+  return winner.driver == site.device.info().driver &&
+         winner.binary == site.binaries.key_hash(winner.task, schedule, target, compiler);
+}
+
+TuneResult tune(const TuneSite& site, const Task& task, std::int64_t rows, std::int64_t inner,
+                const TuneOptions& options) {
+  validate(options);
+  validate_sizes(site.device, rows, inner);
+  Tuning tuning(site, task, options);
+  TuneResult result = tuning.find(rows, inner);
+  result.winner.rows = around(rows);
+  result.winner.inner = task.problem.layout == Layout::channels_last ? Range{1, 1} : around(inner);
+  tuning.store(result);
+  return result;
+}
+
+std::vector<TuneResult> tune_range(const TuneSite& site, const Task& task, Range rows, Range inner,
+                                   const TuneOptions& options) {
+  validate(options);
+  validate_sizes(site.device, rows.low, inner.low);
+  validate_sizes(site.device, rows.high, inner.high);
+  Tuning tuning(site, task, options);
+  std::map<std::int64_t, TuneResult> tuned;
+  std::vector<Schedule> winners;  // by their numbers
+  const CrossoverFunctions functions{
+      .tune =
+          [&](std::int64_t size) {
+            const TuneResult found = tuning.find(size, inner.high);
+            const auto at = std::find(winners.begin(), winners.end(), found.outcome.schedule);
+            const auto number = std::size_t(at - winners.begin());
+            if (at == winners.end()) winners.push_back(found.outcome.schedule);
+            tuned.emplace(size, found);
+            return number;
+          },
+      .compare =
+          [&](std::int64_t size, std::size_t a, std::size_t b) {
+            return tuning.compare(size, inner.high, winners[a], winners[b]);
+          },
+      .stopped = [&] { return options.cancelled && options.cancelled(); },
+  };
+  std::vector<Stretch> stretches;
+  if (options.effort == Effort::instant) {
+    functions.tune(rows.high);
+    stretches = {{.rows = rows, .tuned = rows.high}};
+  } else {
+    stretches = find_stretches(rows, functions);
   }
-  if (request.gpu) {
-    if (callbacks.count == nullptr || callbacks.execute == nullptr) {
-      fail_argument("tune for a GPU model needs the callbacks count and execute");
-    }
-    return tune_offline(request, *request.gpu, callbacks);
+  std::vector<TuneResult> results;
+  for (const Stretch& stretch : stretches) {
+    TuneResult& result = tuned.at(stretch.tuned);
+    result.winner.rows = stretch.rows;
+    result.winner.inner = inner;
+    tuning.store(result);
+    results.push_back(std::move(result));
   }
-  if (callbacks.measure == nullptr) fail_argument("tune needs the callback measure");
-  return Tuning(request, callbacks).run();
+  return results;
+}
+
+SpaceOutcome explain_space(const TuneSite& site, const Task& task, std::int64_t rows,
+                           std::int64_t inner) {
+  validate_sizes(site.device, rows, inner);
+  TuneOptions options;
+  options.effort = Effort::instant;
+  Tuning tuning(site, task, options);
+  return tuning.explain(rows, inner);
 }
 
 }  // namespace grkan

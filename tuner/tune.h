@@ -1,55 +1,63 @@
-// Tuning a task: the space, the search and its words, behind core/compiler_api.h's `tune`.
-//
-// Request (JSON):
-//   schema 1, task, target, determinism ("run_to_run"), rows, inner (1), effort ("quick"), seed (1)
-//   gpu             a model of core/gpu_models.h: predict for it (tuner/offline.h); absent: measure
-//   budget_seconds  default by effort: quick 10, thorough 60, exhaustive none (then only the space
-//                   ends it); none for a prediction
-//   compiler        names the compiler and its build; lines of another one are not resumed
-//   generator       names the code that makes kernels: the same
-//   schedules       the only ones to look at, beside the default, all of them at any effort but
-//                   instant; those that are illegal are left out. Absent: the space
-//   resume          lines recorded before (texts or objects); those of other tasks, targets, rows,
-//                   inner or default schedules are passed over
-// Effort: instant measures nothing and answers with the default; quick and thorough begin with
-// starting points or a random sample and then look where it may be fastest; exhaustive looks at
-// everything.
-//
-// Answer (JSON):
-//   schema, task, target, determinism, rows, inner, effort, seed
-//   schedule          the winner's;  default {schedule, seconds {median, p10, p90, samples}}
-//   evidence          "measured"; "predicted"; or "default", also of a search that was stopped
-//                     before it compared anything
-//   seconds {median, p10, p90, samples}, error_scaled, ratio_to_default {median, low, high, rounds}
-//   near_ties         schedules as fast as the best
-//   candidates        [{schedule, status, why, seconds, ratio_to_default, error_scaled, finalist}],
-//                     all that were looked at, the best first
-//   space {tried, candidates, left_out {reason: count}, refused {reason: count} (once compiled)},
-//   looked_at, resumed (candidates known from lines)
-//   disturbed, disturbed_why, cancelled, out_of_time, wall_seconds
-// A figure that is not known is null. Of a prediction also gpu, counts ("executed"
-// or "static", of each candidate too), prediction {counts, bound, floor_seconds, fraction_of_floor,
-// tail_seconds, parts_seconds {resource: seconds}, assumed [figures]}; its seconds have a median
-// alone.
-//
-// A recorded line (JSON, one for each candidate and round):
-//   schema, task, target, compiler, generator, default (schedule), schedule, rows, inner, status,
-//   why, error_scaled, seconds [s], reference_seconds [s] (the default's in the same round; both
-//   empty when it failed)
-// of a prediction instead of the times: gpu, and counts (of the code) or launches (as executed)
+// Tuning a task on a device: searches at one size or over a range of rows, keeps every measurement,
+// and stores the winners.
 #pragma once
 
-#include <string>
-#include <string_view>
+#include <cstdint>
+#include <functional>
+#include <vector>
 
-#include "core/compiler_api.h"
+#include "cache/winner.h"
+#include "core/effort.h"
+#include "tuner/outcome.h"
+#include "tuner/site.h"
+#include "tuner/trial.h"
 
 namespace grkan {
 
-inline constexpr int kTuneSchema = 1;
+struct TuneOptions {
+  Effort effort = Effort::quick;  // but none
+  double budget_seconds = 0;      // 0: what the effort takes
+  std::uint64_t seed = 1;
+  bool strict = false;  // throws disturbed rather than store what a busy machine gave
+  std::function<void(const TuneProgress&)> progress;
+  std::function<bool()> cancelled;
+};
 
-// Throws invalid_argument for a wrong request; wrong_answer, compile_failed, out_of_memory or
-// device_error when the default schedule itself fails.
-std::string tune(std::string_view request, const TuneCallbacks& callbacks);
+struct TuneResult {
+  Winner winner;
+  TuneOutcome outcome;       // of the search
+  bool stored = false;       // false: the cache could not take it
+  bool timed_again = false;  // only the best few of an earlier tuning, or of a prediction
+  std::int64_t rows = 0;     // timed; less than asked for where memory was short
+};
+
+// Tunes at one size; the winner holds for half to twice of it. On a virtual GPU nothing is timed:
+// the winner is predicted for the GPU that it stands for, from counts (predicted_run.h).
+//
+// With effort quick, where there is a winner of this size that was predicted, or measured with
+// another driver, compiler or generator, its best few alone are timed again.
+//
+// rows and inner are positive. Throws unsupported for a device of portable kernels, no_compiler, or
+// what the default schedule failed with.
+TuneResult tune(const TuneSite& site, const Task& task, std::int64_t rows, std::int64_t inner,
+                const TuneOptions& options);
+
+// Tunes for every number of rows in a range: at several sizes, the winners hold for the stretches
+// between the crossovers (crossovers.h), which are their rows. At the upper end of inner; effort
+// instant at the upper end of rows, for the whole range. The budget is that of one size. A tuning
+// that is cancelled covers the range as far as it came.
+std::vector<TuneResult> tune_range(const TuneSite& site, const Task& task, Range rows, Range inner,
+                                   const TuneOptions& options);
+
+// The space that tune() would search, and why the rest of the combinations is not in it. `refused`
+// are candidates that turned out not to fit, or not to be worth a timing, once they were compiled:
+// those of earlier tunings, and on a virtual GPU those that effort instant compiles. Nothing is
+// timed or stored as a winner.
+SpaceOutcome explain_space(const TuneSite& site, const Task& task, std::int64_t rows,
+                           std::int64_t inner);
+
+// Whether what a winner measured is of the driver and generator that are here now, and of
+// `compiler`; "": of the one here, which may load the compiler library to ask.
+bool is_current(const TuneSite& site, const Winner& winner, std::string_view compiler = {});
 
 }  // namespace grkan

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "core/device.h"
+#include "core/device_info.h"
 #include "core/error.h"
 #include "runtime/context.h"
 #include "runtime/cuda_driver.h"

@@ -19,10 +19,10 @@
 #include "codegen/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "core/sample_run.h"
 #include "runtime/plan.h"
-#include "runtime/sample_run.h"
-#include "runtime/workbench.h"
 #include "tuner/statistics.h"
+#include "tuner/workbench.h"
 
 namespace grkan {
 namespace {
@@ -154,7 +154,8 @@ int run(int argc, char** argv) {
   Device& device = context.device(options.device);
   const OwnDriver driver(context, options.device);
   std::vector<Line> lines = lines_of(context, device, driver, task, options);
-  Workbench bench(context, device, task, options.rows, 1);
+  const TuneSite site = context.tune_site(device);
+  Workbench bench(site, task, options.rows, 1);
   time_lines(bench, lines, options.rounds);
   fmt::print("{}, {} rows, {}; {:.4g} MB a call\n", to_string(task), bench.rows(),
              device.info().model, double(bench.bytes()) * 1e-6);

@@ -29,14 +29,14 @@
 #include "core/error.h"
 #include "core/print.h"
 #include "core/sample.h"
+#include "core/sample_run.h"
 #include "runtime/context.h"
-#include "runtime/sample_run.h"
-#include "runtime/tuning_session.h"
-#include "runtime/workbench.h"
 #include "tuner/parallel.h"
 #include "tuner/search.h"
+#include "tuner/session.h"
 #include "tuner/space.h"
 #include "tuner/statistics.h"
+#include "tuner/workbench.h"
 
 namespace grkan {
 namespace {
@@ -93,13 +93,14 @@ class Recorder {
   Recorder(Context& context, const cli::ListedTask& job, const Options& options)
       : options_(options),
         device_(context.device(options.device)),
+        site_(context.tune_site(device_)),
         job_(job),
-        bench_(context, device_, job.task, job.rows.high, job.inner),
+        bench_(site_, job.task, job.rows.high, job.inner),
         schedules_(draw(enumerate_space(job.task, device_.target(), Determinism::run_to_run,
                                         bench_.rows(), job.inner)
                             .schedules,
                         options.candidates, options.seed)),
-        binaries_(context, device_, job.task),
+        binaries_(site_, job.task),
         kernels_(schedules_.size()) {
     if (bench_.rows() != job.rows.high) {
       fail(Status::out_of_memory, "{} rows of {} don't fit the memory for tuning; take {}",
@@ -236,6 +237,7 @@ class Recorder {
 
   const Options& options_;
   Device& device_;
+  TuneSite site_;
   cli::ListedTask job_;
   Workbench bench_;
   std::vector<Schedule> schedules_;

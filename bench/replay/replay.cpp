@@ -44,7 +44,7 @@ class Recorded {
   [[nodiscard]] double seconds() const { return seconds_; }
 
  private:
-  // Shorter calls are repeated (runtime/workbench.h).
+  // Shorter calls are repeated (tuner/workbench.h).
   static constexpr double kShortestTiming = 100e-6;
   static constexpr double kShortestGpuTiming = 500e-6;
 

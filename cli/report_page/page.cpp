@@ -26,14 +26,6 @@ Json text(const std::string& from) {
 
 Json number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
-Json time_json(const std::optional<TimeNs>& time) {
-  if (!time) return nullptr;
-  return {{"median", time->median},
-          {"p10", number(time->p10)},
-          {"p90", number(time->p90)},
-          {"samples", time->samples}};
-}
-
 Json range_json(const Range& range) { return {range.low, range.high}; }
 
 Json device_text(const DeviceDescription& device) {

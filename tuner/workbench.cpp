@@ -1,4 +1,4 @@
-#include "runtime/workbench.h"
+#include "tuner/workbench.h"
 
 #include <algorithm>
 #include <cmath>
@@ -23,10 +23,8 @@ std::unique_ptr<DeviceMemory> allocate_elements(Device& device, std::int64_t ele
 
 }  // namespace
 
-Workbench::Workbench(Context& context, Device& device, const Task& task, std::int64_t rows,
-                     std::int64_t inner)
-    : context_(context),
-      device_(device),
+Workbench::Workbench(const TuneSite& site, const Task& task, std::int64_t rows, std::int64_t inner)
+    : device_(site.device),
       task_(task),
       rows_(rows),
       inner_(inner),
@@ -37,8 +35,8 @@ Workbench::Workbench(Context& context, Device& device, const Task& task, std::in
   row_bytes_ =
       row_elements_ * std::int64_t(size_of(p.x_type) + (task_.backward() ? size_of(p.y_type) : 0) +
                                    (writes ? size_of(out) : 0));
-  std::size_t limit = context.options().tune_memory;
-  if (limit == 0) limit = std::min(device.free_memory() / 4, kDefaultLimit);
+  std::size_t limit = site.memory;
+  if (limit == 0) limit = std::min(device_.free_memory() / 4, kDefaultLimit);
   for (;;) {
     rows_ = std::min(rows_, std::max<std::int64_t>(1, std::int64_t(limit) / row_bytes_));
     try {
@@ -51,9 +49,9 @@ Workbench::Workbench(Context& context, Device& device, const Task& task, std::in
     }
   }
   if (rows_ < rows) {
-    context.log(LogLevel::warn,
-                "{} rows of {} need more memory than tuning may hold; timing {} rows instead", rows,
-                to_string(task_), rows_);
+    site.log(LogLevel::warn,
+             "{} rows of {} need more memory than tuning may hold; timing {} rows instead", rows,
+             to_string(task_), rows_);
   }
   fill_coefficients();
 }
@@ -173,31 +171,16 @@ double Workbench::time(const Kernel& kernel) {
   return time_repeated(repeats_, [&] { run(kernel); });
 }
 
-std::vector<BoundKind> Workbench::bound_kinds() const {
-  if (!device_.info().cpu()) return {BoundKind::device_copy};
-  if (sets_.front().out == nullptr) return {BoundKind::read};
-  if (task_.backward()) return {BoundKind::nt_triad, BoundKind::triad};
-  return {BoundKind::nt_copy, BoundKind::copy};
-}
-
 void Workbench::run_bound_once(BoundKind kind) {
   const Set& set = sets_[next_++ % sets_.size()];
-  if (kind == BoundKind::device_copy) {
-    // A copy of n bytes moves 2 n: half of what the call moves, from one tensor to another.
-    const DeviceMemory& to = set.out != nullptr ? *set.out : *set.dy;
-    std::size_t left = std::size_t(bytes()) / 2;
-    const std::size_t most = std::min(to.size(), set.x->size());
-    for (; left > 0; left -= std::min(left, most)) {
-      device_.copy(to.data(), set.x->data(), std::min(left, most));
-    }
-    return;
-  }
-  BoundBuffers buffers;
-  buffers.x = static_cast<const std::byte*>(set.x->data());
-  if (set.dy != nullptr) buffers.dy = static_cast<const std::byte*>(set.dy->data());
-  if (set.out != nullptr) buffers.out = static_cast<std::byte*>(set.out->data());
-  buffers.elements = rows_ * row_elements_;
-  run_bound(kind, task_, buffers, context_.pool());
+  const auto data = [](const std::unique_ptr<DeviceMemory>& memory) {
+    return memory == nullptr ? nullptr : static_cast<std::byte*>(memory->data());
+  };
+  device_.run_bound(kind, task_,
+                    {.x = data(set.x),
+                     .dy = data(set.dy),
+                     .out = data(set.out),
+                     .elements = rows_ * row_elements_});
 }
 
 double Workbench::time_bound(BoundKind kind) {

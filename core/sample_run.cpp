@@ -1,4 +1,4 @@
-#include "runtime/sample_run.h"
+#include "core/sample_run.h"
 
 #include <algorithm>
 #include <memory>

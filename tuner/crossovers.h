@@ -3,20 +3,21 @@
 // within a tenth.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "cache/winner.h"
 
 namespace grkan {
 
+// Schedules are numbers here.
 struct CrossoverFunctions {
-  // Tunes at a size: the winner's schedule.
-  std::function<std::string(std::int64_t rows)> tune;
+  // Tunes at a size: the winner.
+  std::function<std::size_t(std::int64_t rows)> tune;
   // Time of schedule b over that of a at a size; NaN where they could not be compared.
-  std::function<double(std::int64_t rows, const std::string& a, const std::string& b)> compare;
+  std::function<double(std::int64_t rows, std::size_t a, std::size_t b)> compare;
   std::function<bool()> stopped;  // ends with the stretches found so far
 };
 

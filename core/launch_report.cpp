@@ -1,4 +1,4 @@
-#include "runtime/launch_report.h"
+#include "core/launch_report.h"
 
 #include <string>
 

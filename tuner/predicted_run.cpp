@@ -1,4 +1,4 @@
-#include "tuner/offline.h"
+#include "tuner/predicted_run.h"
 
 #include <algorithm>
 #include <array>
@@ -10,14 +10,12 @@
 #include <utility>
 
 #include "core/error.h"
-#include "tuner/candidate_calls.h"
 #include "tuner/cost_model.h"
+#include "tuner/effort.h"
 #include "tuner/launch_facts.h"
 #include "tuner/parallel.h"
-#include "tuner/prediction_json.h"
 #include "tuner/pruning.h"
-#include "tuner/search.h"
-#include "tuner/space.h"
+#include "tuner/records.h"
 
 namespace grkan {
 namespace {
@@ -26,7 +24,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kThreads = 2;  // that compile at a time
 // Executed beside the default, by effort.
-constexpr std::array<std::size_t, 4> kFinalists = {0, 8, 16, 32};
+constexpr std::array<std::size_t, 5> kFinalists = {0, 0, 8, 16, 32};
 
 struct Candidate {
   CandidateStatus status = CandidateStatus::skipped;
@@ -46,45 +44,48 @@ struct Candidate {
   }
 };
 
-Json seconds_of(const Prediction* prediction) {
-  return prediction == nullptr ? Json(nullptr) : seconds_json(*prediction);
-}
-
-class OfflineTuning {
+class PredictedRun {
  public:
-  OfflineTuning(const TuneRequest& request, const GpuModel& gpu, const TuneCallbacks& callbacks)
+  PredictedRun(const TuneRequest& request, const GpuModel& gpu, Trial& trial,
+               const TuneHooks& hooks)
       : request_(request),
         gpu_(gpu),
         options_(search_options(request.effort)),
-        calls_(callbacks),
+        trial_(trial),
+        hooks_(hooks),
+        budget_(request_budget(request)),
         space_(request_space(request)),
-        builder_(calls_, request_, space_.schedules.front()),
+        builder_(trial, request, space_.schedules.front()),
         candidates_(space_.schedules.size()),
         recorded_(space_.schedules.size()),
         start_(std::chrono::steady_clock::now()) {
     for (const Schedule& schedule : space_.schedules) names_.push_back(to_string(schedule));
   }
 
-  std::string run() {
+  TuneOutcome run() {
     resume();
     prepare_default();
     screen();
     finals();
     decide();
-    Json json = answer();
-    json["wall_seconds"] = elapsed();
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    TuneOutcome found = outcome();
+    found.wall_seconds = elapsed();
+    return found;
   }
 
  private:
-  [[nodiscard]] bool executes() const { return request_.effort != TuneEffort::instant; }
+  [[nodiscard]] bool executes() const { return request_.effort != Effort::instant; }
   [[nodiscard]] double elapsed() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
   bool stopped() {
-    cancelled_ = cancelled_ || calls_.cancelled();
-    out_of_time_ = out_of_time_ || elapsed() > request_.budget_seconds;
+    cancelled_ = cancelled_ || (hooks_.cancelled && hooks_.cancelled());
+    out_of_time_ = out_of_time_ || elapsed() > budget_;
     return cancelled_ || out_of_time_;
+  }
+
+  void tell_progress(std::size_t done, std::size_t total, double left, std::size_t i) const {
+    if (hooks_.progress) hooks_.progress({done, total, left, space_.schedules[i]});
   }
 
   [[nodiscard]] GpuCall call(std::size_t i) const {
@@ -97,18 +98,16 @@ class OfflineTuning {
 
   // What is recorded of a candidate: counts, so that a better model predicts again from them.
   void record(std::size_t i, const char* field, const Json& counts) {
-    Json line = line_head(request_, names_[0]);
-    line["schedule"] = names_[i];
-    line["status"] = to_string(candidates_[i].status);
-    line["why"] = candidates_[i].why;
-    line["error_scaled"] = finite_json(candidates_[i].error_scaled);
+    if (!hooks_.record) return;
+    const Candidate& c = candidates_[i];
+    Json line = record_line(request_, names_[0], names_[i], c.status, c.why, c.error_scaled);
     if (field != nullptr) line[field] = counts;
-    calls_.record(line);
+    hooks_.record(line);
   }
-  void fail_candidate(std::size_t i, const StepResult& step) {
-    candidates_[i].status = step.status;
-    candidates_[i].why = step.why;
-    if (recorded_[i].status != step.status) record(i, nullptr, {});
+  void fail_candidate(std::size_t i, const StepResult& failed) {
+    candidates_[i].status = failed.status;
+    candidates_[i].why = failed.why;
+    if (recorded_[i].status != failed.status) record(i, nullptr, {});
   }
 
   void resume() {
@@ -153,17 +152,18 @@ class OfflineTuning {
         recorded.status == CandidateStatus::pruned) {
       return {.status = recorded.status, .why = recorded.why};
     }
-    StepResult step = builder_.build(space_.schedules[i]);
-    if (step.status != CandidateStatus::ok) return step;
-    step = calls_.count(names_[i], counts);
-    if (step.status != CandidateStatus::ok) return step;
+    StepResult built = builder_.build(space_.schedules[i]);
+    if (built.status != CandidateStatus::ok) return built;
+    built =
+        step(CandidateStatus::launch_failed, [&] { counts = trial_.count(space_.schedules[i]); });
+    if (built.status != CandidateStatus::ok) return built;
     try {
       candidates_[i].from_code = predict(static_facts(call(i), counts), gpu_);
     } catch (const Error& error) {
       if (error.status() != Status::unsupported) throw;
       counts = nullptr;
     }
-    return step;
+    return built;
   }
 
   // Checks, executes and predicts again; false when it failed.
@@ -174,16 +174,20 @@ class OfflineTuning {
       candidate = recorded_[i];
       return true;
     }
-    StepResult step = calls_.build(names_[i]);
-    if (step.status == CandidateStatus::ok) step = judge(calls_.check(names_[i]));
-    candidate.error_scaled = step.value;
-    Json launches;
-    if (step.status == CandidateStatus::ok) {
-      const SampleShape shape = sample_shape(call(i));
-      step = calls_.execute(names_[i], shape.rows, shape.multiprocessors, launches);
+    const Schedule& schedule = space_.schedules[i];
+    StepResult done = step(CandidateStatus::compile_failed, [&] { trial_.build(schedule); });
+    if (done.status == CandidateStatus::ok) {
+      done = judge(step(CandidateStatus::launch_failed, [&] { return trial_.check(schedule); }));
     }
-    if (step.status != CandidateStatus::ok) {
-      fail_candidate(i, step);
+    candidate.error_scaled = done.value;
+    Json launches;
+    if (done.status == CandidateStatus::ok) {
+      const SampleShape shape = sample_shape(call(i));
+      done = step(CandidateStatus::launch_failed,
+                  [&] { launches = trial_.execute(schedule, shape.rows, shape.multiprocessors); });
+    }
+    if (done.status != CandidateStatus::ok) {
+      fail_candidate(i, done);
       return false;
     }
     candidate.executed = predict_executed(i, launches);
@@ -248,7 +252,7 @@ class OfflineTuning {
       const std::vector<std::size_t> batch = strategy->propose(costs(), options_.batch);
       if (batch.empty()) return;
       const double left = done == 0 ? 0 : elapsed() / double(done) * double(total - done);
-      calls_.progress(done, total, left, names_[batch.front()]);
+      tell_progress(done, total, left, batch.front());
       look_at_codes(batch);
       done = std::min(done + batch.size(), total);
     }
@@ -274,7 +278,7 @@ class OfflineTuning {
     for (const std::size_t i : by_cost()) {
       if (i == 0) continue;
       if (done == finalists() || stopped()) break;
-      calls_.progress(done, finalists(), 0, names_[i]);
+      tell_progress(done, finalists(), 0, i);
       if (!execute(i)) continue;
       candidates_[i].finalist = true;
       ++done;
@@ -296,7 +300,7 @@ class OfflineTuning {
     if (best <= 1 - options_.hysteresis) winner_ = near_ties_.front();
   }
 
-  [[nodiscard]] Json candidates_json() const {
+  [[nodiscard]] std::vector<CandidateOutcome> candidate_outcomes() const {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       if (candidates_[i].status != CandidateStatus::skipped) order.push_back(i);
@@ -307,57 +311,53 @@ class OfflineTuning {
     };
     std::sort(order.begin(), order.end(),
               [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
-    Json list = Json::array();
+    std::vector<CandidateOutcome> list;
     for (const std::size_t i : order) {
       const Candidate& c = candidates_[i];
-      list.push_back({{"schedule", names_[i]},
-                      {"status", to_string(c.status)},
-                      {"why", c.why},
-                      {"seconds", seconds_of(c.best())},
-                      {"counts", c.best() != nullptr ? Json(counts_name(*c.best())) : Json()},
-                      {"ratio_to_default", c.best() != nullptr ? Json(cost(i)) : Json()},
-                      {"error_scaled", c.executed ? finite_json(c.error_scaled) : Json()},
-                      {"finalist", c.finalist}});
+      CandidateOutcome& of = list.emplace_back();
+      of.schedule = space_.schedules[i];
+      of.status = c.status;
+      of.why = c.why;
+      of.finalist = c.finalist;
+      if (c.executed) of.error_scaled = finite(c.error_scaled);
+      if (c.best() == nullptr) continue;
+      of.time = time_of(*c.best());
+      of.ratio_to_default = cost(i);
     }
     return list;
   }
 
-  [[nodiscard]] Json answer() const {
+  [[nodiscard]] TuneOutcome outcome() const {
     const Candidate& winner = candidates_[winner_];
-    const Candidate& standard = candidates_[0];
-    Json ties = Json::array();
-    for (const std::size_t i : near_ties_) ties.push_back(names_[i]);
-    const Json list = candidates_json();
-    std::int64_t resumed = 0;
+    TuneOutcome found;
+    found.schedule = space_.schedules[winner_];
+    found.default_schedule = space_.schedules[0];
+    found.prediction = *winner.best();
+    found.gpu = gpu_.name;
+    found.evidence =
+        found.prediction->executed ? Evidence::predicted_executed : Evidence::predicted_static;
+    found.time = time_of(*found.prediction);
+    found.default_time = time_of(*candidates_[0].best());
+    if (winner.executed) found.error_scaled = finite(winner.error_scaled);
+    found.against_default = Comparison{.ratio = cost(winner_)};
+    for (const std::size_t i : near_ties_) found.near_ties.push_back(space_.schedules[i]);
+    found.candidates = candidate_outcomes();
+    found.space = space_outcome(space_, found.candidates);
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const bool looked_at = candidates_[i].status != CandidateStatus::skipped;
-      if (looked_at && recorded_[i].status != CandidateStatus::skipped) ++resumed;
+      if (looked_at && recorded_[i].status != CandidateStatus::skipped) ++found.resumed;
     }
-    Json json = answer_head(request_);
-    json.update({{"schedule", names_[winner_]},
-                 {"default", {{"schedule", names_[0]}, {"seconds", seconds_of(standard.best())}}},
-                 {"evidence", "predicted"},
-                 {"counts", counts_name(*winner.best())},
-                 {"seconds", seconds_of(winner.best())},
-                 {"error_scaled", winner.executed ? finite_json(winner.error_scaled) : Json()},
-                 {"ratio_to_default", {{"median", cost(winner_)}}},
-                 {"prediction", prediction_json(*winner.best())},
-                 {"near_ties", ties},
-                 {"candidates", list},
-                 {"space", space_json(space_, candidates_)},
-                 {"looked_at", list.size()},
-                 {"resumed", resumed},
-                 {"disturbed", false},
-                 {"disturbed_why", ""},
-                 {"cancelled", cancelled_},
-                 {"out_of_time", out_of_time_}});
-    return json;
+    found.cancelled = cancelled_;
+    found.out_of_time = out_of_time_;
+    return found;
   }
 
   const TuneRequest& request_;
   const GpuModel& gpu_;
   SearchOptions options_;  // what counts as faster, and as equally fast
-  CandidateCalls calls_;
+  Trial& trial_;
+  const TuneHooks& hooks_;
+  double budget_;
   Space space_;
   PruningBuilder builder_;
   std::vector<std::string> names_;
@@ -372,9 +372,9 @@ class OfflineTuning {
 
 }  // namespace
 
-std::string tune_offline(const TuneRequest& request, const GpuModel& gpu,
-                         const TuneCallbacks& callbacks) {
-  return OfflineTuning(request, gpu, callbacks).run();
+TuneOutcome predicted_run(const TuneRequest& request, const GpuModel& gpu, Trial& trial,
+                          const TuneHooks& hooks) {
+  return PredictedRun(request, gpu, trial, hooks).run();
 }
 
 }  // namespace grkan

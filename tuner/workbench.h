@@ -7,19 +7,18 @@
 #include <memory>
 #include <vector>
 
+#include "core/device.h"
 #include "core/task.h"
 #include "runtime/bound.h"
 #include "runtime/context.h"
-#include "runtime/kernel.h"
 
 namespace grkan {
 
 class Workbench {
  public:
-  // rows and inner are positive. Takes fewer rows where the context's tune_memory, or the device,
-  // has too little; throws out_of_memory where not even one row fits.
-  Workbench(Context& context, Device& device, const Task& task, std::int64_t rows,
-            std::int64_t inner);
+  // rows and inner are positive. Takes fewer rows where the site's memory, or the device, has too
+  // little; throws out_of_memory where not even one row fits.
+  Workbench(const TuneSite& site, const Task& task, std::int64_t rows, std::int64_t inner);
   ~Workbench();
   Workbench(const Workbench&) = delete;
   Workbench& operator=(const Workbench&) = delete;
@@ -36,9 +35,9 @@ class Workbench {
   // behind one that is not timed: the device's time, not the launching thread's, where calls are
   // long enough to launch one ahead.
   double time(const Kernel& kernel);
-  // The kinds that apply; the fastest of them is the bound.
-  [[nodiscard]] std::vector<BoundKind> bound_kinds() const;
+  // Seconds of a memory bound that applies here (Device::bound_kinds), on the same buffers.
   double time_bound(BoundKind kind);
+  [[nodiscard]] std::vector<BoundKind> bound_kinds() const { return device_.bound_kinds(task_); }
 
  private:
   struct Set {  // the tensors of one call
@@ -53,7 +52,6 @@ class Workbench {
   template <class Run>
   double time_repeated(int& repeats, const Run& run);
 
-  Context& context_;
   Device& device_;
   Task task_;
   std::int64_t rows_;

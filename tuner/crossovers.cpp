@@ -1,4 +1,4 @@
-#include "runtime/crossovers.h"
+#include "tuner/crossovers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ std::vector<std::int64_t> sizes_of(Range rows) {
 }
 
 // The first size that is b's: a wins at `low`, b at `high`.
-std::int64_t bisect(std::int64_t low, std::int64_t high, const std::string& a, const std::string& b,
+std::int64_t bisect(std::int64_t low, std::int64_t high, std::size_t a, std::size_t b,
                     const CrossoverFunctions& f) {
   while (high - low > 1 && double(high) > kNearness * double(low) && !f.stopped()) {
     const auto middle = std::clamp<std::int64_t>(
@@ -40,9 +40,9 @@ std::int64_t bisect(std::int64_t low, std::int64_t high, const std::string& a, c
 
 std::vector<Stretch> find_stretches(Range rows, const CrossoverFunctions& f) {
   std::vector<Stretch> found;
-  std::string last;  // the winner of the last stretch
+  std::size_t last = 0;  // the winner of the last stretch
   for (const std::int64_t size : sizes_of(rows)) {
-    const std::string next = f.tune(size);
+    const std::size_t next = f.tune(size);
     if (f.stopped()) break;
     if (found.empty()) {
       found.push_back({.rows = {size, size}, .tuned = size});

@@ -1,5 +1,5 @@
-// Tuning by prediction, for a GPU that is not here: candidates are compiled for it, counted, and
-// judged by the cost model.
+// A predicted run, for a GPU that is not here: candidates are compiled for it, counted, and judged
+// by the cost model.
 //
 //   screen:    the strategy proposes; each is compiled, two at a time, and predicted from its
 //              code's counts (a candidate whose code can't be counted is executed at once)
@@ -10,16 +10,15 @@
 // that its code tells.
 #pragma once
 
-#include <string>
-
-#include "core/compiler_api.h"
+#include "tuner/outcome.h"
 #include "tuner/request.h"
+#include "tuner/trial.h"
 
 namespace grkan {
 
-// Predicts for `gpu`, which request.gpu names. The answer of tuner/tune.h. Throws wrong_answer,
-// compile_failed or device_error when the default itself fails.
-std::string tune_offline(const TuneRequest& request, const GpuModel& gpu,
-                         const TuneCallbacks& callbacks);
+// Predicts for `gpu`, which request.gpu names. Throws wrong_answer, compile_failed or device_error
+// when the default itself fails.
+TuneOutcome predicted_run(const TuneRequest& request, const GpuModel& gpu, Trial& trial,
+                          const TuneHooks& hooks);
 
 }  // namespace grkan

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "runtime/kernel.h"
+#include "core/device.h"
 
 namespace grkan {
 

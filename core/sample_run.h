@@ -1,8 +1,8 @@
 // Runs a kernel once on test data: how checks and the tuner get a kernel's answer.
 #pragma once
 
+#include "core/device.h"
 #include "core/sample.h"
-#include "runtime/kernel.h"
 
 namespace grkan {
 

@@ -1,0 +1,24 @@
+// What a tuning found, as the fields of a result (docs/json.md) and as text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "cli/options.h"
+#include "cli/report.h"
+#include "core/device.h"
+#include "tuner/tune.h"
+
+namespace grkan::cli {
+
+Json space_json(const SpaceOutcome& space);
+Json prediction_json(const Prediction& prediction);
+// `how`: the options that it was tuned with.
+Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptions& how);
+
+// Reasons and their counts, the most frequent first.
+std::string reasons_text(const std::map<std::string, std::int64_t>& reasons);
+std::string result_text(const TuneResult& result, const RowRange& asked);
+
+}  // namespace grkan::cli

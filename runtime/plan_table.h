@@ -1,0 +1,104 @@
+// PlanTable: one direction of a plan: which kernel serves a size. Slots are the powers of two of
+// rows (and, channels-first, of inner); each leads to a short list of ranges. Calls read them
+// without a lock; a list never changes, a new entry is put in front, and old ones live as long as
+// the plan.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/lookup.h"
+#include "runtime/call_check.h"
+#include "runtime/context.h"
+
+namespace grkan {
+
+// A schedule, why it was chosen, and the sizes for which the choice is this very one.
+struct Choice {
+  Schedule schedule;
+  std::string evidence;               // "measured", "predicted", "default", "imported", "portable"
+  std::optional<FoundWinner> winner;  // for "measured" and "predicted"
+  Range rows;
+  Range inner;
+};
+
+// A choice whose kernel is loaded. Never changes once it can be seen.
+struct Prepared {
+  Choice choice;
+  std::shared_ptr<const Kernel> kernel;
+  const Prepared* next = nullptr;  // of the same power of two
+
+  [[nodiscard]] bool holds(std::int64_t rows, std::int64_t inner) const {
+    return choice.rows.holds(rows) && choice.inner.holds(inner);
+  }
+};
+
+// A range as a caller named it, from `least`; what is below 1 counts as 1. Throws invalid_argument.
+Range checked_range(const char* name, Range range, std::int64_t least);
+
+class PlanTable {
+ public:
+  PlanTable(Context& context, Device& device, const Task& task);
+  PlanTable(const PlanTable&) = delete;
+  PlanTable& operator=(const PlanTable&) = delete;
+
+  [[nodiscard]] const Task& task() const { return task_; }
+  [[nodiscard]] const WorkspaceBound& workspace() const { return workspace_; }
+  [[nodiscard]] const CallCheck& check() const { return check_; }
+
+  // Null: not prepared.
+  const Prepared* find(std::int64_t rows, std::int64_t inner) {
+    const Prepared* p = slot(rows, inner).load(std::memory_order_acquire);
+    while (p != nullptr && !p->holds(rows, inner)) p = p->next;
+    return p;
+  }
+  // Chooses, compiles and loads where that was not done.
+  const Prepared& prepare(std::int64_t rows, std::int64_t inner);
+  void prepare_all(Range rows, Range inner);
+  // The choice for a size, with the sizes around it (within its power of two) that share it.
+  Choice choose(std::int64_t rows, std::int64_t inner);
+  // Reads the winners again, and chooses anew for what was prepared.
+  void refresh();
+
+  // The choices for what is prepared.
+  std::vector<Choice> prepared_choices();
+  // Choices before all others; what was prepared is chosen anew.
+  void import(std::vector<Choice> choices);
+
+ private:
+  static constexpr int kBuckets = 64;  // powers of two of a 63-bit size
+  static int bucket(std::int64_t size) { return std::bit_width(std::uint64_t(size)) - 1; }
+
+  std::atomic<const Prepared*>& slot(std::int64_t rows, std::int64_t inner) {
+    const int column = inner_buckets_ == 1 ? 0 : bucket(inner);
+    return slots_[std::size_t(bucket(rows)) * std::size_t(inner_buckets_) + std::size_t(column)];
+  }
+  static Range bucket_range(std::int64_t size);
+  Choice choose_exactly(std::int64_t rows, std::int64_t inner);
+  // Read when they are first asked for.
+  const std::vector<StoredWinner>& known_winners();
+
+  Context& context_;
+  Device& device_;
+  const Task task_;
+  const WorkspaceBound workspace_;
+  const CallCheck check_;
+  const int inner_buckets_;
+  std::vector<std::atomic<const Prepared*>> slots_;
+
+  std::mutex mutex_;                                    // of all below
+  std::vector<std::unique_ptr<const Prepared>> owned_;  // also those no longer in a slot: calls may
+                                                        // still be reading them
+  std::vector<const Prepared*> current_;
+  std::optional<std::vector<StoredWinner>> winners_;  // none: not read yet
+  std::vector<Choice> imported_;
+  std::uint64_t epoch_ = 0;  // of what choices rest on: another one makes a choice under way stale
+};
+
+}  // namespace grkan

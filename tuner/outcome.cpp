@@ -1,0 +1,43 @@
+#include "tuner/outcome.h"
+
+#include <cmath>
+
+namespace grkan {
+namespace {
+
+constexpr double kNanoseconds = 1e9;  // of a second
+
+}  // namespace
+
+SpaceOutcome space_outcome(const Space& space, const std::vector<CandidateOutcome>& candidates) {
+  SpaceOutcome outcome{.tried = space.tried + 1,
+                       .candidates = std::int64_t(space.schedules.size()),
+                       .left_out = space.left_out,
+                       .refused = {}};
+  for (const CandidateOutcome& c : candidates) {
+    if (c.status == CandidateStatus::compile_failed ||
+        c.status == CandidateStatus::exceeds_device || c.status == CandidateStatus::pruned) {
+      ++outcome.refused[without_numbers(c.why)];
+    }
+  }
+  return outcome;
+}
+
+std::optional<TimeNs> time_of(const std::vector<double>& seconds) {
+  if (seconds.empty()) return {};
+  const Summary s = summarize(seconds);
+  return TimeNs{.median = s.median * kNanoseconds,
+                .p10 = s.p10 * kNanoseconds,
+                .p90 = s.p90 * kNanoseconds,
+                .samples = std::int64_t(s.samples)};
+}
+
+TimeNs time_of(const Prediction& prediction) {
+  return {.median = prediction.seconds * kNanoseconds, .p10 = {}, .p90 = {}};
+}
+
+std::optional<double> finite(double value) {
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace grkan
