@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "virtual_gpu/finding.h"
+#include "virtual_gpu/checks/finding.h"
 
 namespace grkan {
 

@@ -6,7 +6,7 @@
 #include "codegen/cuda_binary.h"
 #include "codegen/nvrtc.h"
 #include "findings.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

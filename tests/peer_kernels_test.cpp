@@ -7,7 +7,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "findings.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "core/error.h"
-#include "virtual_gpu/module.h"
-#include "virtual_gpu/program.h"
-#include "virtual_gpu/ptx.h"
+#include "virtual_gpu/machine/module.h"
+#include "virtual_gpu/ptx/program.h"
+#include "virtual_gpu/ptx/ptx.h"
 
 namespace grkan::vgpu {
 namespace {

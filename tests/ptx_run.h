@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "virtual_gpu/launch.h"
+#include "virtual_gpu/machine/launch.h"
 
 namespace grkan::vgpu {
 

@@ -13,7 +13,7 @@
 #include "core/cuda_call.h"
 #include "findings.h"
 #include "ptx_run.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "codegen/cuda_binary.h"
 #include "tests/virtual_driver.h"
-#include "virtual_gpu/cubin.h"
+#include "virtual_gpu/ptx/cubin.h"
 
 namespace grkan::vgpu::driver {
 namespace {

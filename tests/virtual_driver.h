@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tests/virtual_ptx.h"
-#include "virtual_gpu/driver_api.h"
+#include "virtual_gpu/driver/api.h"
 
 namespace grkan::vgpu::driver {
 

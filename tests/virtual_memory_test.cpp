@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "virtual_gpu/finding.h"
-#include "virtual_gpu/memory.h"
+#include "virtual_gpu/checks/finding.h"
+#include "virtual_gpu/machine/memory.h"
 
 namespace grkan::vgpu {
 namespace {
