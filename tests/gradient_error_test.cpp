@@ -5,7 +5,7 @@
 #include "bench/gradient_floor.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/nvrtc.h"
-#include "findings.h"
+#include "tests/virtual_gpu/findings.h"
 #include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {

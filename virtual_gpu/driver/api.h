@@ -1,6 +1,6 @@
 // The part of the CUDA driver API that the virtual GPU has: libgrkan_virtual_cuda.so, opened by its
 // path in place of libcuda. Declared by hand, so that no toolkit is needed;
-// tests/virtual_driver_test.cpp holds the table against cuda.h where there is one.
+// tests/virtual_gpu/virtual_driver_test.cpp holds the table against cuda.h where there is one.
 #pragma once
 
 #include <cstddef>

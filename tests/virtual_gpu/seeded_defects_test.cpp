@@ -11,8 +11,8 @@
 #include "codegen/nvrtc.h"
 #include "core/check.h"
 #include "core/cuda_call.h"
-#include "findings.h"
-#include "ptx_run.h"
+#include "tests/virtual_gpu/findings.h"
+#include "tests/virtual_gpu/ptx_run.h"
 #include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {

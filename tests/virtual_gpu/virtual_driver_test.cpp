@@ -1,6 +1,6 @@
 // The virtual GPU's driver API, each code as cuda.h documents it ("no entry" where it does not, for
 // the day of a GPU), and what a small program does with it.
-#include "tests/virtual_driver.h"
+#include "tests/virtual_gpu/virtual_driver.h"
 
 #include <array>
 #include <string>

@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "codegen/cuda_binary.h"
-#include "tests/virtual_driver.h"
+#include "tests/virtual_gpu/virtual_driver.h"
 #include "virtual_gpu/ptx/cubin.h"
 
 namespace grkan::vgpu::driver {

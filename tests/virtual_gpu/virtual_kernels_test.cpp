@@ -6,7 +6,7 @@
 #include "codegen/cuda_binary.h"
 #include "core/check.h"
 #include "core/random_task.h"
-#include "findings.h"
+#include "tests/virtual_gpu/findings.h"
 #include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {

@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/virtual_driver.h"
+#include "tests/virtual_gpu/virtual_driver.h"
 
 namespace grkan::vgpu::driver {
 namespace {

@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include "codegen/nvrtc.h"
-#include "ptx_run.h"
+#include "tests/virtual_gpu/ptx_run.h"
 
 namespace grkan::vgpu {
 namespace {

@@ -9,7 +9,7 @@
 #include <random>
 
 #include "core/half.h"
-#include "ptx_run.h"
+#include "tests/virtual_gpu/ptx_run.h"
 
 namespace grkan::vgpu {
 namespace {

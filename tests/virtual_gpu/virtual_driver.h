@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/virtual_ptx.h"
+#include "tests/virtual_gpu/virtual_ptx.h"
 #include "virtual_gpu/driver/api.h"
 
 namespace grkan::vgpu::driver {
