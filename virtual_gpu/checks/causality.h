@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "virtual_gpu/ptx/program.h"
+
 namespace grkan::vgpu {
 
 // Accesses of a block that lie before some point: those of all threads up to a time, and those of
@@ -55,8 +57,6 @@ struct BlockClock {
   std::unordered_map<const ReleaseLog*, std::size_t> read;  // how much of each log is in `known`
   ReleaseLog* learned = nullptr;                            // the same as a log, in order
 };
-
-enum class FenceKind : std::uint8_t { none, acquire_release, sequential };
 
 class Causality {
  public:

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "virtual_gpu/ptx/decode.h"
+#include "virtual_gpu/ptx/decode/decode.h"
 
 namespace grkan::vgpu {
 namespace {

@@ -1,10 +1,18 @@
-// Instructions that look across lanes, and atomics. Each select function gives a null handler for
-// what is not its own; the operands are those of Selection.
+// What a program's handlers are chosen from; machine/ has them. Each select function gives a null
+// handler for what is not its own; the operands are those of Selection.
 #pragma once
 
 #include "virtual_gpu/ptx/form.h"
 
 namespace grkan::vgpu {
+
+// Instructions on each lane for itself (form.h), compiled for this processor.
+struct Selectors {
+  using Plain = Selection (*)(Form&);
+  Plain integer, bits, floating, special, half, compare, convert;
+  Selection (*memory)(Form&, Space space, int count, bool store);
+};
+const Selectors& selectors();
 
 // shfl.sync, vote.sync, match.sync, redux.sync, elect.sync, bar.warp.sync: handlers that run for
 // the lanes that met. `second`: they have a predicate as a second destination (Instruction::e).

@@ -42,6 +42,8 @@ enum class Flow : std::uint8_t {
   yield,      // lets other warps and blocks go on
 };
 
+enum class FenceKind : std::uint8_t { none, acquire_release, sequential };
+
 struct Instruction {
   Handler handler = nullptr;
   Handler unguarded = nullptr;  // what a guarded plain instruction runs

@@ -1,5 +1,5 @@
 // PTX text as a tree: declarations, registers and statements, with names resolved to the scope they
-// stand in. What a statement means is not known here (decode.h).
+// stand in. What a statement means is not known here (decode/decode.h).
 #pragma once
 
 #include <cstddef>
