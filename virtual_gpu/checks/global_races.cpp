@@ -6,22 +6,21 @@
 
 namespace grkan::vgpu {
 
-RaceMap::RaceMap(const Allocation& allocation, int shift)
-    : address(allocation.address),
+RaceMap::RaceMap(std::uint64_t at, std::size_t size, int shift)
+    : address(at),
       granule_shift(std::size_t(shift)),
-      lines((allocation.size >> granule_shift) / RaceLine::kGranules + 1),
+      lines((size >> granule_shift) / RaceLine::kGranules + 1),
       readers(lines.size() * RaceLine::kGranules),
       writers(lines.size() * RaceLine::kGranules),
       values((lines.size() * RaceLine::kGranules) << granule_shift) {}
 
-GlobalRaces::GlobalRaces(const Program& program, bool keeps_values)
-    : keeps_values_(keeps_values),
-      granule_shift_(std::countr_zero(unsigned(program.global_granule))) {}
+GlobalRaces::GlobalRaces(int granule, bool keeps_values)
+    : keeps_values_(keeps_values), granule_shift_(std::countr_zero(unsigned(granule))) {}
 GlobalRaces::~GlobalRaces() = default;
 
-RaceMap& GlobalRaces::of(const Allocation& allocation) {
+RaceMap& GlobalRaces::of(std::uint64_t address, std::size_t size) {
   const std::lock_guard lock(mutex_);
-  return maps_.try_emplace(allocation.address, allocation, granule_shift_).first->second;
+  return maps_.try_emplace(address, address, size, granule_shift_).first->second;
 }
 
 bool GlobalRaces::owns(RaceLine& line, const BlockClock& clock) {
@@ -57,14 +56,14 @@ void GlobalRaces::note_varied(RaceMap& map, std::size_t first, std::size_t count
   }
 }
 
-GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Instruction& i,
-                                         Lanes lanes, std::uint64_t offset, std::size_t bytes,
-                                         bool store, const std::byte* written) {
+GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const RaceActor& actor, int lanes,
+                                         std::uint64_t offset, std::size_t bytes, bool store,
+                                         const std::byte* written) {
   constexpr std::uint32_t kAll = 0xFFFFFFFFU;
-  const BlockClock& clock = w.block->clock;
+  const BlockClock& clock = actor.clock;
   const std::size_t first = offset >> map.granule_shift;
   const std::size_t per_lane = bytes >> map.granule_shift;
-  const std::size_t count = per_lane * std::size_t(lanes.count);
+  const std::size_t count = per_lane * std::size_t(lanes);
   RaceLine* const begin = &map.lines[first / RaceLine::kGranules];
   RaceLine* const end = &map.lines[(first + count - 1) / RaceLine::kGranules] + 1;
   const auto head = std::uint32_t(first % RaceLine::kGranules);
@@ -93,14 +92,13 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
     if (written == nullptr) return {};
     note_varied(map, first, count, written);
   }
-  const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lanes.first));
   const int lane_shift = std::countr_zero(per_lane);
   for (RaceLine* line = begin; line != end; ++line) {
     const std::uint32_t mask = covered(line);
     std::uint32_t& bits = store ? line->written : line->read;
     const std::size_t at = std::size_t(line - map.lines.data()) * RaceLine::kGranules;
     const auto name = [&](std::size_t granule) {
-      return who + std::uint32_t((granule - first) >> lane_shift);
+      return actor.who + std::uint32_t((granule - first) >> lane_shift);
     };
     if (mask == kAll && bits == 0) {
       // Lanes don't straddle lines.
@@ -116,7 +114,7 @@ GlobalRaces::Noted GlobalRaces::note_all(RaceMap& map, const Warp& w, const Inst
   }
   std::byte* const values = store && keeps_values_ ? map.values.data() + offset : nullptr;
   if (values == nullptr || written == nullptr) return {true, values};
-  std::memcpy(values, written, bytes * std::size_t(lanes.count));
+  std::memcpy(values, written, bytes * std::size_t(lanes));
   return {true, nullptr};
 }
 

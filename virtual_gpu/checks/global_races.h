@@ -4,13 +4,17 @@
 // the line's owner; only lines of several blocks have a history of their own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
+#include "virtual_gpu/checks/access.h"
+#include "virtual_gpu/checks/causality.h"
 #include "virtual_gpu/checks/pages.h"
-#include "virtual_gpu/machine/memory_access.h"
 
 namespace grkan::vgpu {
 
@@ -23,6 +27,24 @@ struct Accessor {
   }
   static std::uint32_t instruction(std::uint32_t who) { return who >> kThreadBits; }
   static std::uint32_t thread(std::uint32_t who) { return who & ((1U << kThreadBits) - 1); }
+};
+
+// An access under way: whose, when, and whether it is strong.
+struct RaceActor {
+  const BlockClock& clock;
+  std::uint32_t who;  // Accessor's; of lanes side by side the first
+  bool strong;
+};
+
+// Two accesses of different blocks that nothing orders.
+struct Race {
+  std::uint64_t address = 0;
+  std::uint64_t block = 0;  // of the access that is reported
+  std::uint32_t who = 0;
+  const char* verb = "";  // "reads"
+  std::uint64_t other_block = 0;
+  std::uint32_t other = 0;
+  const char* other_verb = "";  // "wrote"
 };
 
 struct LineHistory {  // what the kind of check keeps of a line that several blocks touch
@@ -52,7 +74,7 @@ struct RaceLine {
 // An allocation's lines, and of each granule the owner's first read, first write (unless the line
 // has them) and last value.
 struct RaceMap {
-  RaceMap(const Allocation& allocation, int shift);
+  RaceMap(std::uint64_t address, std::size_t size, int shift);
 
   // Who of the owner read (wrote) the granule first.
   [[nodiscard]] std::uint32_t reader(std::size_t granule) const {
@@ -64,7 +86,7 @@ struct RaceMap {
     return whole.set != 0 ? name(whole, granule) : writers[granule];
   }
 
-  const std::uint64_t address;
+  const std::uint64_t address;  // of the allocation
   const std::size_t granule_shift;
   Pages<RaceLine> lines;
   Pages<std::uint32_t> readers;
@@ -80,33 +102,30 @@ struct RaceMap {
 
 class GlobalRaces {
  public:
-  // keeps_values: RaceMap::values is used.
-  GlobalRaces(const Program& program, bool keeps_values);
+  // granule: 1, 2 or 4 bytes. keeps_values: RaceMap::values is used.
+  GlobalRaces(int granule, bool keeps_values);
   virtual ~GlobalRaces();
   GlobalRaces(const GlobalRaces&) = delete;
   GlobalRaces& operator=(const GlobalRaces&) = delete;
 
-  // Any thread may call. Throws out_of_memory.
-  RaceMap& of(const Allocation& allocation);
+  // Of an allocation. Any thread may call. Throws out_of_memory.
+  RaceMap& of(std::uint64_t address, std::size_t size);
 
-  // Lanes side by side, in lines of this block alone. Not done: every lane needs note(), or
-  // `written`: what a store writes, null where that is not at hand. If then `values` is not null
+  // `lanes` of them side by side, in lines of this block alone. Not done: every lane needs note(),
+  // or `written`: what a store writes, null where that is not at hand. If then `values` is not null
   // the store puts it there too.
-  struct Lanes {
-    int first;
-    int count;
-  };
   struct Noted {
     bool done = false;
     std::byte* values = nullptr;
   };
-  Noted note_all(RaceMap& map, const Warp& warp, const Instruction& instruction, Lanes lanes,
-                 std::uint64_t offset, std::size_t bytes, bool store, const std::byte* written);
+  Noted note_all(RaceMap& map, const RaceActor& actor, int lanes, std::uint64_t offset,
+                 std::size_t bytes, bool store, const std::byte* written);
   // One lane's access at `offset` of the allocation, before memory changes; what is `there` now.
-  virtual void note(RaceMap& map, Warp& warp, const Instruction& instruction, const Access& access,
-                    int lane, std::uint64_t offset, const std::byte* there) = 0;
-  // What can only be told when all blocks are done.
-  virtual void finish(Worker& merged) = 0;
+  // The race that shows at once, if any.
+  virtual std::optional<Race> note(RaceMap& map, const RaceActor& actor, const Access& access,
+                                   int lane, std::uint64_t offset, const std::byte* there) = 0;
+  // Calls `found` for what can only be told when all blocks are done.
+  virtual void finish(const std::function<void(const Race&)>& found) = 0;
 
  protected:
   // Whether the line belongs to the block alone, at this time; an untouched one becomes its own.
@@ -136,8 +155,8 @@ class GlobalRaces {
 
 // For programs whose blocks nothing orders: any two of them conflict, in whatever order and on
 // whichever host threads they ran, so that all is told from what the lines hold in the end.
-std::unique_ptr<GlobalRaces> make_unordered_races(const Program& program);
+std::unique_ptr<GlobalRaces> make_unordered_races(int granule);
 // For programs that order their blocks, which take turns on one host thread.
-std::unique_ptr<GlobalRaces> make_ordered_races(const Program& program, const Causality& causality);
+std::unique_ptr<GlobalRaces> make_ordered_races(int granule, const Causality& causality);
 
 }  // namespace grkan::vgpu

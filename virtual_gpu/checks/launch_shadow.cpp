@@ -6,9 +6,9 @@
 
 namespace grkan::vgpu {
 
-LaunchShadow::Maps LaunchShadow::of(const Allocation& allocation) {
+LaunchShadow::Maps LaunchShadow::of(std::uint64_t address, std::size_t size) {
   const std::lock_guard lock(mutex_);
-  const Entry& entry = entries_.try_emplace(allocation.address, allocation.size).first->second;
+  const Entry& entry = entries_.try_emplace(address, size).first->second;
   return {entry.read.data(), entry.written.data()};
 }
 

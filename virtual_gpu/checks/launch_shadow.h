@@ -1,12 +1,12 @@
 // What a launch does to each allocation: which bytes it writes and which its .nc loads read.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
 
 #include "virtual_gpu/checks/pages.h"
-#include "virtual_gpu/machine/memory.h"
 
 namespace grkan::vgpu {
 
@@ -16,8 +16,8 @@ class LaunchShadow {
     std::uint64_t* read = nullptr;  // a bit for each byte
     std::uint64_t* written = nullptr;
   };
-  // Any thread may call. Throws out_of_memory.
-  Maps of(const Allocation& allocation);
+  // Of an allocation. Any thread may call. Throws out_of_memory.
+  Maps of(std::uint64_t address, std::size_t size);
   // The first byte within [first, last] that is both read and written, or 0.
   std::uint64_t first_conflict(std::uint64_t first, std::uint64_t last);
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "virtual_gpu/checks/causality.h"
+#include "virtual_gpu/checks/shared_races.h"
 #include "virtual_gpu/machine/launch.h"
 #include "virtual_gpu/ptx/program.h"
 
@@ -21,6 +22,7 @@ struct Block;
 struct Worker;
 class GlobalRaces;
 class LaunchShadow;
+struct Race;
 struct RaceMap;
 
 struct Warp {
@@ -48,18 +50,6 @@ struct Warp {
   [[nodiscard]] std::uint32_t runnable() const { return lanes & ~exited & ~at_barrier & ~at_sync; }
 };
 
-// A word of shared memory: who wrote and read it last.
-struct SharedCell {
-  std::uint32_t write_epoch = 0;  // of the block; 0: never
-  std::uint32_t read_epoch = 0;
-  std::uint32_t write_sync = 0;  // of the warp
-  std::uint32_t read_sync = 0;
-  std::uint16_t writer = 0;
-  std::uint16_t reader = 0;  // kSeveral: more than one thread
-  bool atomic = false;       // the last write
-};
-inline constexpr std::uint16_t kSeveral = 0xFFFF;
-
 struct Barrier {
   std::uint32_t arrived = 0;   // threads
   std::uint32_t expected = 0;  // 0: all that have not exited
@@ -76,10 +66,8 @@ struct Block {
   std::byte* aligned_registers = nullptr;
   std::vector<std::byte> shared;
   std::vector<std::byte> local;
-  std::vector<SharedCell> cells;
+  SharedRaces shared_races;
   std::array<Barrier, 16> barriers;
-  std::uint32_t epoch = 0;        // one more with each barrier; goes on from block to block
-  std::uint32_t first_epoch = 0;  // of this block
   std::uint32_t threads = 0;
   std::uint32_t exited = 0;
   bool done = false;
@@ -150,7 +138,20 @@ struct Worker {
   // name_of() + " " + what(). Nothing where the check is switched off.
   void report(Check check, const Warp& warp, const Instruction& instruction, int lane,
               const std::function<std::string()>& what);
+  void report(const Race& race);
+  // Takes over what another worker of the launch found and noted, but for its counts.
+  void merge(const Worker& other);
+
+ private:
+  void report(Check check, std::uint32_t instruction, std::uint64_t linear, std::uint32_t thread,
+              const std::function<std::string()>& what);
 };
+
+// Calls f(lane) for the lanes of the mask.
+template <class F>
+inline void each_lane_of(std::uint32_t mask, F f) {
+  for (; mask != 0; mask &= mask - 1) f(__builtin_ctz(mask));
+}
 
 template <class T>
 inline T* slot(Warp& warp, std::uint32_t at) {

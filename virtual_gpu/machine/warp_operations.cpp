@@ -12,11 +12,6 @@
 namespace grkan::vgpu {
 namespace {
 
-template <class F>
-void each_active(std::uint32_t mask, F f) {
-  for (; mask != 0; mask &= mask - 1) f(std::countr_zero(mask));
-}
-
 void write_predicate(Warp& w, std::uint32_t at, std::uint32_t value) {
   if (at == kNoSlot) return;
   std::uint32_t& p = predicate(w, at);
@@ -71,7 +66,7 @@ void shuffle(Warp& w, const Instruction& i) {
   std::memcpy(bounds, slot<std::uint32_t>(w, i.c), sizeof(bounds));
   std::uint32_t in_range = 0;
   int absent = -1;
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     const Source source = source_of(kMode, lane, steps[lane], bounds[lane]);
     if ((w.mask >> source.lane & 1U) == 0 && absent < 0) absent = lane;
     if (source.in_range) in_range |= 1U << lane;
@@ -102,7 +97,7 @@ void vote_uniform(Warp& w, const Instruction& i) {
 }
 void vote_ballot(Warp& w, const Instruction& i) {
   const std::uint32_t source = vote_source(w, i);
-  each_active(w.mask, [&](int lane) { slot<std::uint32_t>(w, i.d)[lane] = source; });
+  each_lane_of(w.mask, [&](int lane) { slot<std::uint32_t>(w, i.d)[lane] = source; });
 }
 
 // match
@@ -111,9 +106,9 @@ template <class T>
 void match_any(Warp& w, const Instruction& i) {
   T values[kLanes];
   std::memcpy(values, slot<T>(w, i.a), sizeof(values));
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     std::uint32_t equal = 0;
-    each_active(w.mask, [&](int other) {
+    each_lane_of(w.mask, [&](int other) {
       if (values[other] == values[lane]) equal |= 1U << other;
     });
     slot<std::uint32_t>(w, i.d)[lane] = equal;
@@ -123,8 +118,8 @@ template <class T>
 void match_all(Warp& w, const Instruction& i) {
   const T first = slot<T>(w, i.a)[std::countr_zero(w.mask)];
   bool equal = true;
-  each_active(w.mask, [&](int lane) { equal = equal && slot<T>(w, i.a)[lane] == first; });
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) { equal = equal && slot<T>(w, i.a)[lane] == first; });
+  each_lane_of(w.mask, [&](int lane) {
     if (i.d != kNoSlot) slot<std::uint32_t>(w, i.d)[lane] = equal ? w.mask : 0;
   });
   write_predicate(w, i.e, equal ? kAllLanes : 0);
@@ -135,9 +130,9 @@ void match_all(Warp& w, const Instruction& i) {
 template <class T, class F>
 void reduce(Warp& w, const Instruction& i) {
   T result = slot<T>(w, i.a)[std::countr_zero(w.mask)];
-  each_active(w.mask & (w.mask - 1),
-              [&](int lane) { result = F{}(result, slot<T>(w, i.a)[lane]); });
-  each_active(w.mask, [&](int lane) { slot<T>(w, i.d)[lane] = result; });
+  each_lane_of(w.mask & (w.mask - 1),
+               [&](int lane) { result = F{}(result, slot<T>(w, i.a)[lane]); });
+  each_lane_of(w.mask, [&](int lane) { slot<T>(w, i.d)[lane] = result; });
 }
 template <class T, class F>
 Handler reduction(F) {
@@ -183,7 +178,7 @@ Handler select_reduction(Form& form) {
 void elect(Warp& w, const Instruction& i) {
   const int first = std::countr_zero(w.mask);
   if (i.d != kNoSlot) {
-    each_active(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = u32(first); });
+    each_lane_of(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = u32(first); });
   }
   write_predicate(w, i.e, 1U << first);
 }
@@ -274,19 +269,19 @@ void run_fence(Warp& w, const Instruction& i) {
 }
 
 void read_active_mask(Warp& w, const Instruction& i) {
-  each_active(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = w.mask; });
+  each_lane_of(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = w.mask; });
 }
 void read_clock32(Warp& w, const Instruction& i) {
-  each_active(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = u32(w.executed); });
+  each_lane_of(w.mask, [&](int lane) { slot<u32>(w, i.d)[lane] = u32(w.executed); });
 }
 void read_clock64(Warp& w, const Instruction& i) {
-  each_active(w.mask, [&](int lane) { slot<std::uint64_t>(w, i.d)[lane] = w.executed; });
+  each_lane_of(w.mask, [&](int lane) { slot<std::uint64_t>(w, i.d)[lane] = w.executed; });
 }
 
 void test_space(Warp& w, const Instruction& i) {
   const std::uint64_t* a = slot<std::uint64_t>(w, i.a);
   std::uint32_t result = 0;
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     if (space_of(a[lane]) == Space(i.mode)) result |= 1U << lane;
   });
   write_predicate(w, i.d, result);
@@ -294,7 +289,7 @@ void test_space(Warp& w, const Instruction& i) {
 
 void copy_frame(Warp& w, const Instruction& i) {
   const std::size_t frame = w.worker->program->local_bytes;
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     std::byte* local = w.block->local.data() + std::size_t(w.number * kLanes + lane) * frame;
     std::memmove(local + i.target, local + i.offset, i.e);
   });
@@ -302,7 +297,7 @@ void copy_frame(Warp& w, const Instruction& i) {
 
 void pack(Warp& w, const Instruction& i) {
   const int whole = i.mode * i.count;
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     std::uint64_t value = 0;
     for (int k = 0; k < i.count; ++k) {
       std::uint64_t part = 0;
@@ -316,7 +311,7 @@ void pack(Warp& w, const Instruction& i) {
 
 void unpack(Warp& w, const Instruction& i) {
   const int whole = i.mode * i.count;
-  each_active(w.mask, [&](int lane) {
+  each_lane_of(w.mask, [&](int lane) {
     std::uint64_t value = 0;
     std::memcpy(&value, w.registers + i.a + std::size_t(lane) * std::size_t(whole),
                 std::size_t(whole));

@@ -1,6 +1,4 @@
 // Races between blocks that nothing orders.
-#include <fmt/format.h>
-
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -78,12 +76,12 @@ Conflict conflict_of(const History::Granule& g) {
 
 class UnorderedRaces final : public GlobalRaces {
  public:
-  explicit UnorderedRaces(const Program& program) : GlobalRaces(program, true) {}
+  explicit UnorderedRaces(int granule) : GlobalRaces(granule, true) {}
 
-  void note(RaceMap& map, Warp& w, const Instruction& i, const Access& access, int lane,
-            std::uint64_t offset, const std::byte*) override {
-    const BlockClock& clock = w.block->clock;
-    const std::uint32_t who = Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lane));
+  std::optional<Race> note(RaceMap& map, const RaceActor& actor, const Access& access, int lane,
+                           std::uint64_t offset, const std::byte*) override {
+    const BlockClock& clock = actor.clock;
+    const std::uint32_t who = actor.who;
     const auto bytes = std::size_t(access.bytes);
     const std::size_t width = std::size_t{1} << map.granule_shift;
     // Reported as misaligned, and no whole granules.
@@ -102,19 +100,20 @@ class UnorderedRaces final : public GlobalRaces {
         }
       } else {
         // An atomic that is not for all blocks is as a plain write.
-        const bool weak = access.kind == AccessKind::atomic && !i.strong;
+        const bool weak = access.kind == AccessKind::atomic && !actor.strong;
         History& history = history_of(map, line);
         note_other(history, history.granules[place], weak ? AccessKind::store : access.kind,
                    Extent::make(clock.block + 1, who), value, width);
       }
       if (value != nullptr) value += width;
     });
+    return {};
   }
 
-  void finish(Worker& merged) override {
+  void finish(const std::function<void(const Race&)>& found) override {
     for (auto& [address, map] : maps_) {
       for (auto& [number, history] : map.histories) {
-        finish_line(merged, map, number, static_cast<History&>(*history));
+        finish_line(found, map, number, static_cast<History&>(*history));
       }
     }
   }
@@ -150,8 +149,8 @@ class UnorderedRaces final : public GlobalRaces {
     extent.add(access);
   }
 
-  static void finish_line(Worker& merged, const RaceMap& map, std::size_t number,
-                          History& history) {
+  static void finish_line(const std::function<void(const Race&)>& found, const RaceMap& map,
+                          std::size_t number, History& history) {
     const RaceLine& line = map.lines[number];
     for (std::size_t place = 0; place < RaceLine::kGranules; ++place) {
       History::Granule& g = history.granules[place];
@@ -167,35 +166,19 @@ class UnorderedRaces final : public GlobalRaces {
         if ((line.varied >> place & 1U) != 0) g.varied = true;
         g.writes.add(Extent::make(line.owner, map.writer(granule)));
       }
-      if (const Conflict conflict = conflict_of(g)) {
-        report(merged, map.address + (granule << map.granule_shift), conflict);
+      if (const Conflict c = conflict_of(g)) {
+        found({map.address + (granule << map.granule_shift), Extent::block(c.access),
+               std::uint32_t(c.access), c.verb, Extent::block(c.other), std::uint32_t(c.other),
+               c.other_verb});
       }
     }
-  }
-
-  static void report(Worker& merged, std::uint64_t address, const Conflict& c) {
-    const auto who = std::uint32_t(c.access);
-    const auto other = std::uint32_t(c.other);
-    const std::uint64_t block = Extent::block(c.access);
-    const auto [found, added] =
-        merged.findings.try_emplace({Accessor::instruction(who), Check::global_race});
-    PendingFinding& finding = found->second;
-    ++finding.times;
-    if (!added && finding.block <= block) return;
-    finding.block = block;
-    finding.detail =
-        fmt::format("{} {} {:#x}, {}, which {} {} at line {}: nothing orders them",
-                    merged.name_of(Accessor::thread(who), block), c.verb, address,
-                    merged.memory->place_of(address),
-                    merged.name_of(Accessor::thread(other), Extent::block(c.other)), c.other_verb,
-                    merged.program->texts[Accessor::instruction(other)].line);
   }
 };
 
 }  // namespace
 
-std::unique_ptr<GlobalRaces> make_unordered_races(const Program& program) {
-  return std::make_unique<UnorderedRaces>(program);
+std::unique_ptr<GlobalRaces> make_unordered_races(int granule) {
+  return std::make_unique<UnorderedRaces>(granule);
 }
 
 }  // namespace grkan::vgpu

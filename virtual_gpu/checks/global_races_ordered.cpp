@@ -1,6 +1,4 @@
 // Races between blocks that fences and atomics may order.
-#include <fmt/format.h>
-
 #include <array>
 #include <cstring>
 
@@ -51,37 +49,39 @@ struct History : LineHistory {
 
 class OrderedRaces final : public GlobalRaces {
  public:
-  OrderedRaces(const Program& program, const Causality& causality)
-      : GlobalRaces(program, false), causality_(causality) {}
+  OrderedRaces(int granule, const Causality& causality)
+      : GlobalRaces(granule, false), causality_(causality) {}
 
-  void note(RaceMap& map, Warp& w, const Instruction& i, const Access& access, int lane,
-            std::uint64_t offset, const std::byte* there) override {
-    const BlockClock& clock = w.block->clock;
-    const Stamp mine{clock.block + 1,
-                     Accessor::pack(i.index, std::uint32_t(w.number * kLanes + lane)), clock.now,
-                     i.strong};
+  std::optional<Race> note(RaceMap& map, const RaceActor& actor, const Access& access, int lane,
+                           std::uint64_t offset, const std::byte* there) override {
+    const BlockClock& clock = actor.clock;
+    const Stamp mine{clock.block + 1, actor.who, clock.now, actor.strong};
     const auto bytes = std::size_t(access.bytes);
     // A write of what another block wrote there is no race.
     const bool repeats = access.kind == AccessKind::store &&
                          std::memcmp(access.values + std::size_t(lane) * bytes, there, bytes) == 0;
-    bool racing = false;
+    std::optional<Race> race;
     each_granule(map, offset, bytes, [&](std::size_t g, RaceLine& line, std::size_t place) {
-      if (!i.strong && owns(line, clock)) {
+      if (!mine.strong && owns(line, clock)) {
         note_own(map, g, mine.who, access.kind != AccessKind::load);
         return;
       }
       History::Granule& granule = history_of(map, line).granules[place];
-      if (!racing) {
+      if (!race) {
         bool wrote = false;
         const Stamp* other = conflict(clock, granule, mine, access.kind, repeats, wrote);
-        racing = other != nullptr;
-        if (racing) report(w, i, access, lane, *other, wrote);
+        if (other != nullptr) {
+          race = {access.addresses[lane],  clock.block,      mine.who,
+                  verb(access.kind),       other->owner - 1, other->who,
+                  wrote ? "wrote" : "read"};
+        }
       }
       granule.add(mine, access.kind);
     });
+    return race;
   }
 
-  void finish(Worker&) override {}
+  void finish(const std::function<void(const Race&)>&) override {}
 
  private:
   // The history of a line, which from now on is nobody's own.
@@ -132,27 +132,13 @@ class OrderedRaces final : public GlobalRaces {
     return !causality_.ordered(clock, before.owner - 1, Accessor::thread(before.who), before.time);
   }
 
-  static void report(Warp& w, const Instruction& i, const Access& access, int lane,
-                     const Stamp& other, bool wrote) {
-    Worker& worker = *w.worker;
-    worker.report(Check::global_race, w, i, lane, [&] {
-      const std::uint64_t address = access.addresses[lane];
-      return fmt::format("{} {:#x}, {}, which {} {} at line {}: nothing orders them",
-                         verb(access.kind), address, worker.memory->place_of(address),
-                         worker.name_of(Accessor::thread(other.who), other.owner - 1),
-                         wrote ? "wrote" : "read",
-                         worker.program->texts[Accessor::instruction(other.who)].line);
-    });
-  }
-
   const Causality& causality_;
 };
 
 }  // namespace
 
-std::unique_ptr<GlobalRaces> make_ordered_races(const Program& program,
-                                                const Causality& causality) {
-  return std::make_unique<OrderedRaces>(program, causality);
+std::unique_ptr<GlobalRaces> make_ordered_races(int granule, const Causality& causality) {
+  return std::make_unique<OrderedRaces>(granule, causality);
 }
 
 }  // namespace grkan::vgpu
