@@ -6,8 +6,8 @@
 
 #include "core/cuda_call.h"
 #include "core/occupancy.h"
-#include "virtual_gpu/report.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/report.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 

@@ -11,7 +11,7 @@
 #include "core/target.h"
 #include "core/task.h"
 #include "tuner/launch_facts.h"
-#include "virtual_gpu/launch.h"
+#include "virtual_gpu/machine/launch.h"
 
 namespace grkan {
 

@@ -12,7 +12,7 @@
 #include "core/call.h"
 #include "core/schedule.h"
 #include "core/task.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 

@@ -14,7 +14,7 @@
 #include "codegen/nvrtc.h"
 #include "core/error.h"
 #include "tuner/statistics.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

@@ -90,7 +90,7 @@ struct LaunchConfig {  // CUlaunchConfig
   X(cuEventElapsedTime, event_elapsed, (float* milliseconds, Event start, Event end))
 // clang-format on
 
-// What a virtual GPU has beyond the driver API (virtual_gpu/driver_state.h).
+// What a virtual GPU has beyond the driver API (virtual_gpu/driver/state.h).
 struct VirtualGpu {
   int (*device)(const char* model) = nullptr;
   const char* (*report)() = nullptr;

@@ -5,8 +5,8 @@
 #include "bench/gradient_floor.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/nvrtc.h"
-#include "findings.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "tests/virtual_gpu/findings.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

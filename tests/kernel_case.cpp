@@ -7,8 +7,8 @@
 #include "codegen/cuda_binary.h"
 #include "core/cuda_call.h"
 #include "core/reference.h"
-#include "tests/findings.h"
-#include "virtual_gpu/virtual_sample.h"
+#include "tests/virtual_gpu/findings.h"
+#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {
