@@ -64,12 +64,12 @@ class Line {
     if (!fits) wrong(field, fmt::format("a whole number from 1 to {}", most));
     return value.get<std::int64_t>();
   }
-  [[nodiscard]] RowRange rows(RowRange absent) const {
+  [[nodiscard]] Range rows(Range absent) const {
     if (!has("rows")) return absent;
     const Json& value = json_.at("rows");
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
     if (!value.is_string() && !value.is_number_integer()) wrong("rows", R"(25216 or "1..4096")");
-    const RowRange range = parse_row_range(text);
+    const Range range = parse_range(text, "rows");
     if (range.low < 1) wrong("rows", "1 or more");
     return range;
   }
@@ -97,7 +97,7 @@ std::vector<Task> tasks_named(const Line& line) {
                   {true, true, true});
 }
 
-std::vector<ListedTask> parse_line(const std::string& text, RowRange rows, std::int64_t inner) {
+std::vector<ListedTask> parse_line(const std::string& text, Range rows, std::int64_t inner) {
   const Line line(text);
   std::vector<ListedTask> listed;
   for (const Task& task : tasks_named(line)) {
@@ -117,13 +117,12 @@ std::vector<ListedTask> parse_line(const std::string& text, RowRange rows, std::
 }  // namespace
 
 std::string to_string(const ListedTask& listed) {
-  const auto& [low, high] = listed.rows;
-  const std::string rows = low == high ? fmt::format("{}", low) : fmt::format("{}..{}", low, high);
-  return fmt::format("{}, {} rows, {} inner", to_string(listed.task), rows, listed.inner);
+  return fmt::format("{}, {} rows, {} inner", to_string(listed.task), to_string(listed.rows),
+                     listed.inner);
 }
 
-std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string& name,
-                                           RowRange rows, std::int64_t inner) {
+std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string& name, Range rows,
+                                           std::int64_t inner) {
   std::vector<ListedTask> list;
   std::map<std::string, std::size_t> places;
   const auto add = [&](const ListedTask& entry) {
@@ -149,8 +148,7 @@ std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string
   return list;
 }
 
-std::vector<ListedTask> read_problem_list(const std::string& path, RowRange rows,
-                                          std::int64_t inner) {
+std::vector<ListedTask> read_problem_list(const std::string& path, Range rows, std::int64_t inner) {
   if (path == "-") return parse_problem_list(std::cin, "standard input", rows, inner);
   std::ifstream file(path);
   if (!file) {

@@ -17,7 +17,7 @@ namespace grkan::cli {
 
 struct ListedTask {
   Task task;
-  RowRange rows;
+  Range rows;
   std::int64_t inner = 1;
   std::int64_t count = 1;  // how often a model calls it
 
@@ -30,12 +30,11 @@ std::string to_string(const ListedTask& listed);
 // In the order of the list; a task that stands there again, with the same rows and inner, is one
 // with the counts added. `rows` and `inner` are those of a line that says none. Throws
 // invalid_argument with `name`, the line's number, the field and what was expected.
-std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string& name,
-                                           RowRange rows, std::int64_t inner);
+std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string& name, Range rows,
+                                           std::int64_t inner);
 
 // The same of a file, or of standard input where the path is "-". Throws io_error where it can't be
 // read.
-std::vector<ListedTask> read_problem_list(const std::string& path, RowRange rows,
-                                          std::int64_t inner);
+std::vector<ListedTask> read_problem_list(const std::string& path, Range rows, std::int64_t inner);
 
 }  // namespace grkan::cli

@@ -67,7 +67,7 @@ void show_progress(const TuneProgress& progress) {
 
 std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
   const TaskOptions& one = options.task;
-  const RowRange rows = one.row_range();
+  const Range rows = one.row_range();
   if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", one.rows);
   if (options.problems.empty()) {
     std::vector<ListedTask> list;
@@ -168,7 +168,7 @@ Json result_json(const TuneResult& result, const Device& device, const std::stri
   return entry;
 }
 
-std::string result_text(const TuneResult& result, const RowRange& asked) {
+std::string result_text(const TuneResult& result, const Range& asked) {
   const Winner& w = result.winner;
   const Json answer = Json::parse(result.answer);
   std::string text = fmt::format("{}, {} rows\n", to_string(w.task), result.rows);
@@ -232,7 +232,7 @@ std::vector<TuneResult> tune_listed(Context& context, Device& device, const List
                                     const TuneOptions& how) {
   const auto& [task, rows, inner, count] = entry;
   if (rows.low == rows.high) return {grkan::tune(context, device, task, rows.high, inner, how)};
-  return tune_range(context, device, task, {rows.low, rows.high}, {inner, inner}, how);
+  return tune_range(context, device, task, rows, {inner, inner}, how);
 }
 
 // A list goes on without what failed; the first one's status is the call's.
