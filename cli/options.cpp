@@ -5,6 +5,7 @@
 #include "cache/folder.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "tuner/problem_list.h"
 
 namespace grkan::cli {
 namespace {
@@ -42,19 +43,6 @@ std::string given(const std::vector<const CLI::Option*>& options) {
 }
 
 }  // namespace
-
-std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
-                           Gradients gradients) {
-  std::vector<Task> tasks;
-  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
-  if (direction == "backward" || direction == "both") {
-    tasks.push_back(backward_task(problem, gradients));
-  }
-  if (tasks.empty()) {
-    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
-  }
-  return tasks;
-}
 
 CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
   const auto check = [low, high](const std::string& text) -> std::string {

@@ -15,11 +15,6 @@
 
 namespace grkan::cli {
 
-// The tasks of a problem by a direction's name: forward, backward, or both, which is first the one
-// and then the other. Throws invalid_argument for any other name.
-std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
-                           Gradients gradients);
-
 // A check for a numeric option: a whole number in decimal that its variable can hold, from `low` to
 // `high`. Whether it makes sense is the verb's to say.
 CLI::Validator whole_number(std::int64_t low = INT64_MIN, std::int64_t high = INT64_MAX);

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/problem_list.h"
 #include "cli/report.h"
+#include "tuner/problem_list.h"
 
 namespace grkan::cli {
 

@@ -10,11 +10,11 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/problem_list.h"
 #include "cli/report.h"
-#include "cli/shard.h"
 #include "cli/step_time.h"
 #include "core/print.h"
+#include "tuner/problem_list.h"
+#include "tuner/shard.h"
 
 namespace grkan::cli {
 namespace {

@@ -1,5 +1,5 @@
 // Problem lists: what a line may say, and what is said of a wrong one.
-#include "cli/problem_list.h"
+#include "tuner/problem_list.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
 constexpr Range kRows = {25216, 25216};
@@ -146,4 +146,4 @@ TEST(ProblemList, KatListHoldsEveryLayerOfTheModels) {
 }
 
 }  // namespace
-}  // namespace grkan::cli
+}  // namespace grkan

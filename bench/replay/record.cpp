@@ -24,7 +24,6 @@
 #include "bench/replay/draw.h"
 #include "bench/replay/table.h"
 #include "cache/files.h"
-#include "cli/problem_list.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/print.h"
@@ -34,6 +33,7 @@
 #include "runtime/tuning_session.h"
 #include "runtime/workbench.h"
 #include "tuner/parallel.h"
+#include "tuner/problem_list.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
 #include "tuner/statistics.h"
@@ -90,7 +90,7 @@ class Lock {
 
 class Recorder {
  public:
-  Recorder(Context& context, const cli::ListedTask& job, const Options& options)
+  Recorder(Context& context, const ListedTask& job, const Options& options)
       : options_(options),
         device_(context.device(options.device)),
         job_(job),
@@ -236,7 +236,7 @@ class Recorder {
 
   const Options& options_;
   Device& device_;
-  cli::ListedTask job_;
+  ListedTask job_;
   Workbench bench_;
   std::vector<Schedule> schedules_;
   CandidateBinaries binaries_;
@@ -268,7 +268,7 @@ int run(int argc, char** argv) {
   app.add_option("--lock", options.lock, "File to hold, exclusively while timing");
   CLI11_PARSE(app, argc, argv);
   int recorded = 0;
-  for (const cli::ListedTask& job : cli::read_problem_list(options.problems, {1, 1}, 1)) {
+  for (const ListedTask& job : read_problem_list(options.problems, {1, 1}, 1)) {
     const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (recorded == options.most) break;
     if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;

@@ -19,12 +19,12 @@
 #include "bench/replay/draw.h"
 #include "bench/replay/table.h"
 #include "cache/files.h"
-#include "cli/problem_list.h"
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/print.h"
 #include "tuner/cost_model.h"
 #include "tuner/parallel.h"
+#include "tuner/problem_list.h"
 #include "tuner/pruning.h"
 #include "tuner/space.h"
 
@@ -72,7 +72,7 @@ std::string why_left_out(const Schedule& schedule, const std::optional<Binary>& 
                     {std::get<CudaSchedule>(standard), standard_binary->kernels.at(0)}, gpu);
 }
 
-Table record(const cli::ListedTask& job, const GpuModel& gpu, const Options& options) {
+Table record(const ListedTask& job, const GpuModel& gpu, const Options& options) {
   const Task& task = job.task;
   const std::int64_t rows = job.rows.high;
   const Target target = target_of(gpu);
@@ -141,7 +141,7 @@ int run(int argc, char** argv) {
   const GpuModel& gpu = gpu_model(options.gpu);
   const std::string folder =
       options.out.empty() ? "bench/replay/predicted/" + options.gpu : options.out;
-  for (const cli::ListedTask& job : cli::read_problem_list(options.problems, {1, 1}, 1)) {
+  for (const ListedTask& job : read_problem_list(options.problems, {1, 1}, 1)) {
     const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;
     const Table table = record(job, gpu, options);

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/problem_list.h"
+#include "tuner/problem_list.h"
 
-namespace grkan::cli {
+namespace grkan {
 
 struct Shard {
   std::int64_t index = 1;  // from 1
@@ -28,4 +28,4 @@ double estimated_cost(const ListedTask& listed);
 // tasks.
 std::vector<ListedTask> take_shard(const std::vector<ListedTask>& list, const Shard& shard);
 
-}  // namespace grkan::cli
+}  // namespace grkan

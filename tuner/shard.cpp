@@ -1,4 +1,4 @@
-#include "cli/shard.h"
+#include "tuner/shard.h"
 
 #include <algorithm>
 #include <map>
@@ -7,7 +7,7 @@
 
 #include "core/text.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
 // A quick tuning on a CPU takes about as long for this many elements as for the rest of its work
@@ -68,4 +68,4 @@ std::vector<ListedTask> take_shard(const std::vector<ListedTask>& list, const Sh
   return part;
 }
 
-}  // namespace grkan::cli
+}  // namespace grkan

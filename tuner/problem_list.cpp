@@ -1,4 +1,4 @@
-#include "cli/problem_list.h"
+#include "tuner/problem_list.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +12,7 @@
 
 #include "core/text.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
 using Json = nlohmann::json;
@@ -116,6 +116,19 @@ std::vector<ListedTask> parse_line(const std::string& text, Range rows, std::int
 
 }  // namespace
 
+std::vector<Task> tasks_of(const Problem& problem, std::string_view direction,
+                           Gradients gradients) {
+  std::vector<Task> tasks;
+  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
+  if (direction == "backward" || direction == "both") {
+    tasks.push_back(backward_task(problem, gradients));
+  }
+  if (tasks.empty()) {
+    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
+  }
+  return tasks;
+}
+
 std::string to_string(const ListedTask& listed) {
   return fmt::format("{}, {} rows, {} inner", to_string(listed.task), to_string(listed.rows),
                      listed.inner);
@@ -160,4 +173,4 @@ std::vector<ListedTask> read_problem_list(const std::string& path, Range rows, s
   return parse_problem_list(file, path, rows, inner);
 }
 
-}  // namespace grkan::cli
+}  // namespace grkan

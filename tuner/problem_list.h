@@ -9,11 +9,17 @@
 #include <cstdint>
 #include <istream>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "cli/options.h"
+#include "core/range.h"
+#include "core/task.h"
 
-namespace grkan::cli {
+namespace grkan {
+
+// The tasks of a problem by a direction's name: forward, backward, or both, which is first the one
+// and then the other. Throws invalid_argument for any other name.
+std::vector<Task> tasks_of(const Problem& problem, std::string_view direction, Gradients gradients);
 
 struct ListedTask {
   Task task;
@@ -37,4 +43,4 @@ std::vector<ListedTask> parse_problem_list(std::istream& text, const std::string
 // read.
 std::vector<ListedTask> read_problem_list(const std::string& path, Range rows, std::int64_t inner);
 
-}  // namespace grkan::cli
+}  // namespace grkan
