@@ -11,7 +11,7 @@
 
 #include "cli/options.h"
 #include "cli/report.h"
-#include "cli/step_time.h"
+#include "cli/step_report.h"
 #include "core/print.h"
 #include "tuner/problem_list.h"
 #include "tuner/shard.h"
@@ -286,7 +286,7 @@ Report tune(const TuneVerbOptions& options) {
     const Winner& winner = results.front().winner;
     if (!winner.time || !winner.default_time) return;
     calls.push_back({.listed = entry,
-                     .evidence = std::string(to_string(winner.evidence)),
+                     .measured = winner.evidence == Evidence::measured,
                      .ns = winner.time->median,
                      .default_ns = winner.default_time->median});
   };
@@ -300,9 +300,10 @@ Report tune(const TuneVerbOptions& options) {
       add_failed(report, entry, error);
     }
   }
-  report.document["step"] = step_json(calls, weights);
+  const Step step = step_of(calls, weights);
+  report.document["step"] = step_json(step);
   if (calls.empty()) report.document["why"]["step"] = "no call of one size was timed or predicted";
-  if (calls.size() > 1) report.text += step_text(report.document["step"]);
+  if (calls.size() > 1) report.text += step_text(step);
   if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
     report.failed = true;

@@ -3,13 +3,13 @@
 // least are those that make each call least; what the sum adds is what each of them is worth.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "cli/report.h"
 #include "tuner/problem_list.h"
 
-namespace grkan::cli {
+namespace grkan {
 
 // How often a step makes each call: 2:1 recomputes the forward for the backward.
 struct StepWeights {
@@ -26,15 +26,30 @@ StepWeights parse_weights(const std::string& text);
 
 struct StepCall {
   ListedTask listed;
-  std::string evidence;  // of both times
+  bool measured = true;  // both times; else predicted
   double ns = 0;         // of one call
   double default_ns = 0;
 };
 
-// The documented `step`: {weights, calls, time_ns, default_time_ns, gain, evidence, layers
-// [{problem, rows, inner, time_ns, default_time_ns, share}]}, the layer with the greatest share
-// first. Counts and weights are in all times. Null without calls.
-Json step_json(const std::vector<StepCall>& calls, const StepWeights& weights);
-std::string step_text(const Json& step);
+// Both directions of a problem at one size.
+struct StepLayer {
+  std::string problem;
+  std::int64_t rows = 1;
+  std::int64_t inner = 1;
+  double ns = 0;
+  double default_ns = 0;
+};
 
-}  // namespace grkan::cli
+// Counts and weights are in all times.
+struct Step {
+  StepWeights weights;
+  double calls = 0;
+  bool measured = true;  // all of it
+  double ns = 0;
+  double default_ns = 0;
+  std::vector<StepLayer> layers;  // that with the greatest share first; none without calls
+};
+
+Step step_of(const std::vector<StepCall>& calls, const StepWeights& weights);
+
+}  // namespace grkan
