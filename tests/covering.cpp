@@ -1,4 +1,4 @@
-#include "tuner/covering.h"
+#include "tests/covering.h"
 
 #include <algorithm>
 #include <array>
