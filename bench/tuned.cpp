@@ -1,6 +1,6 @@
 // What tuning gains, and whether it finds the same again, timed on this machine's CPU.
 //
-//   build/bin/bench_tuned [--problems bench/replay/problems.jsonl] [--effort quick] [--rounds 60]
+//   build/bin/bench_tuned [--problems bench/problems.jsonl] [--effort quick] [--rounds 60]
 //   build/bin/bench_tuned --repeat 10 [--problems LIST]
 //
 // Each task is tuned into a cache of its own, then the winner and the default are timed in turn in
@@ -27,7 +27,7 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string problems = "bench/replay/problems.jsonl";
+  std::string problems = "bench/problems.jsonl";
   std::string effort = "quick";
   int rounds = 60;
   int repeat = 0;  // 0: against the default

@@ -1,4 +1,4 @@
-#include "bench/replay/portfolio.h"
+#include "bench/lab/replay/portfolio.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <string>
 #include <variant>
 
-#include "bench/replay/replay.h"
+#include "bench/lab/replay/replay.h"
 #include "tuner/starting_points.h"
 
 namespace grkan {

@@ -6,8 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "bench/replay/table.h"
-#include "tuner/cpu_facts.h"
+#include "bench/lab/replay/table.h"
 #include "tuner/search.h"
 #include "tuner/space.h"
 #include "tuner/strategy.h"
@@ -28,10 +27,6 @@ std::vector<Table> read_current_tables(const std::string& folder);
 
 // The table's candidates as a space, for strategies.
 Space space_of(const Table& table);
-
-// The table's call with its default schedule, as the CPU's cost model takes it. Throws
-// invalid_argument where it is no CPU's.
-CpuWork work_of(const Table& table);
 
 // Searches the table. The seed says with which round each candidate begins.
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,

@@ -5,7 +5,7 @@
 //   predict(work).seconds
 #pragma once
 
-#include "tuner/cpu_facts.h"
+#include "bench/lab/cpu_model/cpu_facts.h"
 #include "tuner/prediction.h"
 
 namespace grkan {

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/executed_call.h"
 #include "bench/guarded.h"
-#include "bench/replay/forecast.h"
+#include "bench/lab/executed_call.h"
+#include "bench/lab/replay/forecast.h"
 #include "codegen/compiler.h"
 #include "codegen/sass.h"
 #include "core/error.h"

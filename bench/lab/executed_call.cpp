@@ -1,4 +1,4 @@
-#include "bench/executed_call.h"
+#include "bench/lab/executed_call.h"
 
 #include <fmt/format.h>
 

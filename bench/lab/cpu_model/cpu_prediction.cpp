@@ -3,7 +3,8 @@
 // would, how alike both order all candidates, and how far the predicted best and the default are
 // behind.
 //
-//   build/bin/bench_cpu_prediction [--tables bench/replay/tables] [--cpu MODEL] [--candidates NAME]
+//   build/bin/bench_cpu_prediction [--tables bench/lab/replay/tables] [--cpu MODEL] [--candidates
+//   NAME]
 //
 // --cpu: figures of this CPU model in the place of the machine's.
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
@@ -12,21 +13,34 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "bench/replay/forecast.h"
-#include "bench/replay/replay.h"
+#include "bench/lab/cpu_model/cpu_cost_model.h"
+#include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "tuner/cpu_cost_model.h"
 #include "tuner/statistics.h"
 
 namespace grkan {
 namespace {
 
 struct Options {
-  std::string tables = "bench/replay/tables";
+  std::string tables = "bench/lab/replay/tables";
   std::string cpu;
   std::string candidates;
 };
+
+// The table's call with its default schedule.
+CpuWork work_of(const Table& table) {
+  const CpuModel& cpu = cpu_model_for(table.target, table.machine);
+  const Schedule first = parse_schedule(table.candidates.front().schedule, table.target);
+  return {.task = table.task,
+          .schedule = std::get<CpuSchedule>(first),
+          .target = table.target,
+          .cpu = cpu,
+          .rows = table.rows,
+          .inner = table.inner,
+          .threads = table.threads};
+}
 
 std::vector<Prediction> predictions(const Table& table, const Options& options) {
   CpuWork work = work_of(table);

@@ -1,4 +1,4 @@
-#include "bench/peer_kernels.h"
+#include "bench/peers/peer_kernels.h"
 
 #include <fmt/format.h>
 

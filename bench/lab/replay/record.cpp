@@ -3,8 +3,9 @@
 // of them, each in turn with the default as the search does it. A table that is there is passed
 // over, so the same command goes on where it was stopped.
 //
-//   build/bin/bench_record [--device cpu] [--problems bench/replay/problems.jsonl]
-//                          [--out bench/replay/tables] [--candidates N] [--seed 1] [--rounds 40]
+//   build/bin/bench_record [--device cpu] [--problems bench/problems.jsonl]
+//                          [--out bench/lab/replay/tables] [--candidates N] [--seed 1] [--rounds
+//                          40]
 //                          [--threads 0] [--compile-threads 2] [--most N] [--lock FILE]
 //
 // --lock: a file held shared while it builds and exclusively while it times, for machines where
@@ -21,8 +22,8 @@
 #include <map>
 
 #include "bench/guarded.h"
-#include "bench/replay/draw.h"
-#include "bench/replay/table.h"
+#include "bench/lab/replay/draw.h"
+#include "bench/lab/replay/table.h"
 #include "cache/files.h"
 #include "core/check.h"
 #include "core/error.h"
@@ -54,8 +55,8 @@ constexpr Cut kCuts[] = {{2, 1.3}, {4, 1.1}, {12, 1.0}};
 
 struct Options {
   std::string device = "cpu";
-  std::string problems = "bench/replay/problems.jsonl";
-  std::string out = "bench/replay/tables";
+  std::string problems = "bench/problems.jsonl";
+  std::string out = "bench/lab/replay/tables";
   std::string lock;
   std::size_t candidates = std::numeric_limits<std::size_t>::max();
   std::uint64_t seed = 1;

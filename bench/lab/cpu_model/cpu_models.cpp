@@ -1,4 +1,4 @@
-#include "tuner/cpu_models.h"
+#include "bench/lab/cpu_model/cpu_models.h"
 
 #include <fmt/ranges.h>
 

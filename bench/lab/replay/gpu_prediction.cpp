@@ -3,8 +3,9 @@
 // tuning would rule out by the compiler's report are left out; those that the space of now has no
 // more are not.
 //
-//   build/bin/bench_gpu_prediction [--measured bench/replay/measured/h200]
-//                                  [--predicted bench/replay/predicted/h200] [--candidates NAME]
+//   build/bin/bench_gpu_prediction [--measured bench/lab/replay/measured/h200]
+//                                  [--predicted bench/lab/replay/predicted/h200] [--candidates
+//                                  NAME]
 //
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
@@ -15,8 +16,8 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "bench/replay/forecast.h"
-#include "bench/replay/table.h"
+#include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/table.h"
 #include "core/error.h"
 #include "core/print.h"
 #include "tuner/statistics.h"
@@ -25,8 +26,8 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string measured = "bench/replay/measured/h200";
-  std::string predicted = "bench/replay/predicted/h200";
+  std::string measured = "bench/lab/replay/measured/h200";
+  std::string predicted = "bench/lab/replay/predicted/h200";
   std::string candidates;
 };
 

@@ -3,7 +3,8 @@
 // it takes. Every table is searched with several seeds. `random` looks at as many candidates
 // as `quick` did.
 //
-//   build/bin/bench_replay [--tables bench/replay/tables] [--strategy quick,random] [--seeds 10]
+//   build/bin/bench_replay [--tables bench/lab/replay/tables] [--strategy quick,random] [--seeds
+//   10]
 //                          [--no-starts | --shipped-starts] [--against-best] [--each]
 //
 // The starting points (tuner/starting_points.h) of each CPU table are chosen from the other tables;
@@ -18,8 +19,8 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "bench/replay/portfolio.h"
-#include "bench/replay/replay.h"
+#include "bench/lab/replay/portfolio.h"
+#include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
 #include "tuner/effort.h"
@@ -30,7 +31,7 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string tables = "bench/replay/tables";
+  std::string tables = "bench/lab/replay/tables";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
   bool no_starts = false;

@@ -1,7 +1,7 @@
-// What tuner/cpu_models.cpp has of a processor and no guide tells, measured on this one: rates of
-// arithmetic, the latency of memory, streams of one core and of all, and rows read side by side.
-// No kernel of this project runs. Figures are lower quartiles; run it several times, on a machine
-// without other load.
+// What bench/lab/cpu_model/cpu_models.cpp has of a processor and no guide tells, measured on this
+// one: rates of arithmetic, the latency of memory, streams of one core and of all, and rows read
+// side by side. No kernel of this project runs. Figures are lower quartiles; run it several times,
+// on a machine without other load.
 //
 //   build/bin/bench_cpu_figures
 #include <fmt/format.h>

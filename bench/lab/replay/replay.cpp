@@ -1,4 +1,4 @@
-#include "bench/replay/replay.h"
+#include "bench/lab/replay/replay.h"
 
 #include <algorithm>
 #include <set>
@@ -79,18 +79,6 @@ Space space_of(const Table& table) {
     space.schedules.push_back(parse_schedule(c.schedule, table.target));
   }
   return space;
-}
-
-CpuWork work_of(const Table& table) {
-  const CpuModel& cpu = cpu_model_for(table.target, table.machine);
-  const Schedule first = parse_schedule(table.candidates.front().schedule, table.target);
-  return {.task = table.task,
-          .schedule = std::get<CpuSchedule>(first),
-          .target = table.target,
-          .cpu = cpu,
-          .rows = table.rows,
-          .inner = table.inner,
-          .threads = table.threads};
 }
 
 ReplayResult replay(const Table& table, Strategy& strategy, SearchOptions options,

@@ -1,4 +1,4 @@
-#include "bench/replay/table.h"
+#include "bench/lab/replay/table.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "bench/replay/forecast.h"
+#include "bench/lab/replay/forecast.h"
 
 #include <algorithm>
 #include <numeric>

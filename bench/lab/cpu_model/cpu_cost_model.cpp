@@ -1,4 +1,4 @@
-#include "tuner/cpu_cost_model.h"
+#include "bench/lab/cpu_model/cpu_cost_model.h"
 
 #include <algorithm>
 #include <array>

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/executed_call.h"
 #include "bench/guarded.h"
-#include "bench/peer_kernels.h"
+#include "bench/lab/executed_call.h"
+#include "bench/peers/peer_kernels.h"
 #include "codegen/compiler.h"
 #include "codegen/nvrtc.h"
 #include "core/error.h"

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "bench/peer_kernels.h"
+#include "bench/peers/peer_kernels.h"
 #include "codegen/compiler.h"
 #include "codegen/cuda_binary.h"
 #include "codegen/sass.h"

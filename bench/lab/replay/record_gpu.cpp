@@ -1,8 +1,9 @@
 // Records tables (table.h) for a GPU that is not here: candidates compiled for it, executed on the
 // virtual GPU, and predicted from these counts. Nothing in them was timed.
 //
-//   build/bin/bench_record_gpu [--gpu h200] [--problems bench/replay/gpu_problems.jsonl]
-//                              [--candidates 192] [--seed 1] [--out bench/replay/predicted/h200]
+//   build/bin/bench_record_gpu [--gpu h200] [--problems bench/lab/gpu_problems.jsonl]
+//                              [--candidates 192] [--seed 1] [--out
+//                              bench/lab/replay/predicted/h200]
 //
 // A table has the default and random others of the space, which has thousands: those that
 // bench_record --device cuda:0 times, given the same numbers. What tuning would rule out by the
@@ -14,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "bench/executed_call.h"
 #include "bench/guarded.h"
-#include "bench/replay/draw.h"
-#include "bench/replay/table.h"
+#include "bench/lab/executed_call.h"
+#include "bench/lab/replay/draw.h"
+#include "bench/lab/replay/table.h"
 #include "cache/files.h"
 #include "codegen/compiler.h"
 #include "core/error.h"
@@ -35,7 +36,7 @@ constexpr std::size_t kThreads = 2;  // that compile at a time
 
 struct Options {
   std::string gpu = "h200";
-  std::string problems = "bench/replay/gpu_problems.jsonl";
+  std::string problems = "bench/lab/gpu_problems.jsonl";
   std::string out;
   std::size_t candidates = 192;
   std::uint64_t seed = 1;
@@ -132,7 +133,7 @@ int run(int argc, char** argv) {
   app.add_option("--problems", options.problems,
                  "A list, as `grkan tune` takes it; of a range of rows the upper end")
       ->capture_default_str();
-  app.add_option("--out", options.out, "Folder of the tables; bench/replay/predicted/GPU");
+  app.add_option("--out", options.out, "Folder of the tables; bench/lab/replay/predicted/GPU");
   app.add_option("--candidates", options.candidates, "Of a table, at most")
       ->check(CLI::Range(2, 100000))
       ->capture_default_str();
@@ -140,7 +141,7 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const GpuModel& gpu = gpu_model(options.gpu);
   const std::string folder =
-      options.out.empty() ? "bench/replay/predicted/" + options.gpu : options.out;
+      options.out.empty() ? "bench/lab/replay/predicted/" + options.gpu : options.out;
   for (const ListedTask& job : read_problem_list(options.problems, {1, 1}, 1)) {
     const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;

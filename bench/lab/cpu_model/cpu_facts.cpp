@@ -1,4 +1,4 @@
-#include "tuner/cpu_facts.h"
+#include "bench/lab/cpu_model/cpu_facts.h"
 
 #include <algorithm>
 #include <cmath>

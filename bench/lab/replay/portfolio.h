@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "bench/replay/table.h"
+#include "bench/lab/replay/table.h"
 #include "core/schedule.h"
 
 namespace grkan {
