@@ -9,7 +9,8 @@
 //
 // x and dy are N(0, 1). All but the CPU's are CUDA sources, executed by the virtual GPU with blocks
 // and warps in an order shuffled by the sample's seed; the first sample runs in three orders, and
-// the CUDA kernel must give the same bits in all. FlashKAT and KAT are bench/peer_kernels.h's.
+// the CUDA kernel must give the same bits in all. FlashKAT and KAT are
+// bench/peers/peer_kernels.h's.
 //
 //   build/bin/bench_gradient_error [rows [seeds]] [--width 96] [--coefficients swish]
 //                                  [--schedule S] [--cuda-schedule S] [--arch sm_90] [--ulps N]
@@ -24,7 +25,7 @@
 
 #include "bench/gradient_floor.h"
 #include "bench/guarded.h"
-#include "bench/peer_kernels.h"
+#include "bench/peers/peer_kernels.h"
 #include "codegen/cuda_binary.h"
 #include "core/error.h"
 #include "core/sample.h"

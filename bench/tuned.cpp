@@ -1,6 +1,6 @@
 // What tuning gains, and whether it finds the same again, timed on this machine's CPU.
 //
-//   build/bin/bench_tuned [--problems bench/replay/problems.jsonl] [--effort quick] [--rounds 60]
+//   build/bin/bench_tuned [--problems bench/problems.jsonl] [--effort quick] [--rounds 60]
 //   build/bin/bench_tuned --repeat 10 [--problems LIST]
 //
 // Each task is tuned into a cache of its own, then the winner and the default are timed in turn in
@@ -16,9 +16,9 @@
 
 #include "bench/guarded.h"
 #include "bench/temporary_folder.h"
-#include "cli/problem_list.h"
 #include "core/print.h"
 #include "runtime/context.h"
+#include "tuner/problem_list.h"
 #include "tuner/statistics.h"
 #include "tuner/tune.h"
 #include "tuner/workbench.h"
@@ -27,14 +27,14 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string problems = "bench/replay/problems.jsonl";
+  std::string problems = "bench/problems.jsonl";
   std::string effort = "quick";
   int rounds = 60;
   int repeat = 0;  // 0: against the default
   int threads = 0;
 };
 
-Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t seed) {
+Winner tuned(const Options& options, const ListedTask& job, std::uint64_t seed) {
   const TemporaryFolder folder;
   Context context({.cache_dir = folder.path(), .threads = options.threads});
   TuneOptions how;
@@ -45,7 +45,7 @@ Winner tuned(const Options& options, const cli::ListedTask& job, std::uint64_t s
 }
 
 // a's time over b's, in turn.
-Comparison race(const Options& options, const cli::ListedTask& job, const std::string& a,
+Comparison race(const Options& options, const ListedTask& job, const std::string& a,
                 const std::string& b) {
   if (a == b) return {.ratio = 1, .low = 1, .high = 1, .rounds = 0};
   const TemporaryFolder folder;
@@ -73,10 +73,10 @@ Comparison race(const Options& options, const cli::ListedTask& job, const std::s
   return compare(first, second);
 }
 
-int against_default(const Options& options, const std::vector<cli::ListedTask>& jobs) {
+int against_default(const Options& options, const std::vector<ListedTask>& jobs) {
   double logarithms = 0;
   int slower = 0;
-  for (const cli::ListedTask& job : jobs) {
+  for (const ListedTask& job : jobs) {
     const Winner w = tuned(options, job, 1);
     const Comparison c = race(options, job, w.schedule, w.default_schedule);
     logarithms += std::log(c.ratio);
@@ -93,10 +93,10 @@ int against_default(const Options& options, const std::vector<cli::ListedTask>& 
   return 0;
 }
 
-int against_itself(const Options& options, const std::vector<cli::ListedTask>& jobs) {
+int against_itself(const Options& options, const std::vector<ListedTask>& jobs) {
   int near = 0;
   for (int k = 0; k < options.repeat; ++k) {
-    const cli::ListedTask& job = jobs[std::size_t(k) % jobs.size()];
+    const ListedTask& job = jobs[std::size_t(k) % jobs.size()];
     const std::uint64_t seed = 2 * std::uint64_t(k) + 1;
     const Winner one = tuned(options, job, seed);
     const Winner other = tuned(options, job, seed + 1);
@@ -124,7 +124,7 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 10000));
   app.add_option("--threads", options.threads, "Threads; 0: all")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  const std::vector<cli::ListedTask> jobs = cli::read_problem_list(options.problems, {1, 1}, 1);
+  const std::vector<ListedTask> jobs = read_problem_list(options.problems, {1, 1}, 1);
   return options.repeat > 0 ? against_itself(options, jobs) : against_default(options, jobs);
 }
 

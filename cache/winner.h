@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cache/device_description.h"
+#include "core/range.h"
 #include "core/schedule.h"
 #include "core/task.h"
 
@@ -32,15 +33,6 @@ struct TimeNs {
   std::int64_t samples = 0;  // 0 when predicted
 
   bool operator==(const TimeNs&) const = default;
-};
-
-// Both ends included.
-struct Range {
-  std::int64_t low = 1;
-  std::int64_t high = 1;
-
-  bool operator==(const Range&) const = default;
-  [[nodiscard]] bool holds(std::int64_t value) const { return low <= value && value <= high; }
 };
 
 struct WinnerCandidate {

@@ -5,6 +5,7 @@
 #include "cache/folder.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "tuner/problem_list.h"
 
 namespace grkan::cli {
 namespace {
@@ -42,29 +43,6 @@ std::string given(const std::vector<const CLI::Option*>& options) {
 }
 
 }  // namespace
-
-RowRange parse_row_range(const std::string& text) {
-  TextReader reader(text, "rows", "25216 or 1..4096");
-  RowRange range;
-  range.low = reader.number<std::int64_t>();
-  range.high = reader.accept("..") ? reader.number<std::int64_t>() : range.low;
-  if (!reader.done()) reader.expect("the end");
-  if (range.high < range.low) fail_argument("rows {} is an empty range; give low..high", text);
-  return range;
-}
-
-std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
-                           Gradients gradients) {
-  std::vector<Task> tasks;
-  if (direction == "forward" || direction == "both") tasks.push_back(forward_task(problem));
-  if (direction == "backward" || direction == "both") {
-    tasks.push_back(backward_task(problem, gradients));
-  }
-  if (tasks.empty()) {
-    fail_argument("unknown direction '{}'; use forward, backward or both", direction);
-  }
-  return tasks;
-}
 
 CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
   const auto check = [low, high](const std::string& text) -> std::string {
@@ -136,10 +114,10 @@ std::vector<Task> TaskOptions::tasks() const {
   return tasks_of(problem, direction, parse_gradients(gradients));
 }
 
-RowRange TaskOptions::row_range() const { return parse_row_range(rows); }
+Range TaskOptions::row_range() const { return parse_range(rows, "rows"); }
 
 std::int64_t TaskOptions::row_count() const {
-  const RowRange range = row_range();
+  const Range range = row_range();
   if (range.low != range.high) fail_argument("rows {} is a range; give one number here", rows);
   return range.low;
 }

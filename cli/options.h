@@ -9,24 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "core/range.h"
 #include "core/schedule.h"
 #include "core/task.h"
 
 namespace grkan::cli {
-
-struct RowRange {
-  std::int64_t low = 0;
-  std::int64_t high = 0;
-
-  bool operator==(const RowRange&) const = default;
-};
-// "25216" or "1..4096"; throws invalid_argument.
-RowRange parse_row_range(const std::string& text);
-
-// The tasks of a problem by a direction's name: forward, backward, or both, which is first the one
-// and then the other. Throws invalid_argument for any other name.
-std::vector<Task> tasks_of(const Problem& problem, const std::string& direction,
-                           Gradients gradients);
 
 // A check for a numeric option: a whole number in decimal that its variable can hold, from `low` to
 // `high`. Whether it makes sense is the verb's to say.
@@ -52,7 +39,7 @@ struct TaskOptions {
   // The tasks named: forward, backward, or both. A printed task names one; an option that says what
   // the printed form says already is refused.
   [[nodiscard]] std::vector<Task> tasks() const;
-  [[nodiscard]] RowRange row_range() const;
+  [[nodiscard]] Range row_range() const;
   // row_range() where a verb takes one number; throws on a range.
   [[nodiscard]] std::int64_t row_count() const;
   [[nodiscard]] std::int64_t inner_of(const Problem& problem) const;

@@ -23,10 +23,7 @@ struct ReportOptions {
 TuningFilter filter_of(const TaskOptions& task) {
   TuningFilter filter;
   if (task.named()) filter.tasks = task.tasks();
-  if (!task.rows.empty()) {
-    const RowRange rows = task.row_range();
-    filter.rows = Range{rows.low, rows.high};
-  }
+  if (!task.rows.empty()) filter.rows = task.row_range();
   if (task.inner != 0) filter.inner = task.inner;
   if (!task.determinism.empty()) filter.determinism = task.determinism_class();
   return filter;

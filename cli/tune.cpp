@@ -10,13 +10,13 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/problem_list.h"
 #include "cli/report.h"
-#include "cli/shard.h"
-#include "cli/step_time.h"
+#include "cli/step_report.h"
 #include "cli/tune_result.h"
 #include "core/print.h"
 #include "runtime/context.h"
+#include "tuner/problem_list.h"
+#include "tuner/shard.h"
 
 namespace grkan::cli {
 namespace {
@@ -69,7 +69,7 @@ void show_progress(const TuneProgress& progress) {
 
 std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
   const TaskOptions& one = options.task;
-  const RowRange rows = one.row_range();
+  const Range rows = one.row_range();
   if (rows.low < 1) fail_argument("rows {} can't be tuned at; use 1 or more", one.rows);
   if (options.problems.empty()) {
     std::vector<ListedTask> list;
@@ -106,7 +106,7 @@ std::vector<TuneResult> tune_listed(const TuneSite& site, const ListedTask& entr
                                     const TuneOptions& how) {
   const auto& [task, rows, inner, count] = entry;
   if (rows.low == rows.high) return {grkan::tune(site, task, rows.high, inner, how)};
-  return tune_range(site, task, {rows.low, rows.high}, {inner, inner}, how);
+  return tune_range(site, task, rows, {inner, inner}, how);
 }
 
 // A list goes on without what failed; the first one's status is the call's.
@@ -161,7 +161,7 @@ Report tune(const TuneVerbOptions& options) {
     const Winner& winner = results.front().winner;
     if (!winner.time || !winner.default_time) return;
     calls.push_back({.listed = entry,
-                     .evidence = std::string(to_string(winner.evidence)),
+                     .measured = winner.evidence == Evidence::measured,
                      .ns = winner.time->median,
                      .default_ns = winner.default_time->median});
   };
@@ -175,9 +175,10 @@ Report tune(const TuneVerbOptions& options) {
       add_failed(report, entry, error);
     }
   }
-  report.document["step"] = step_json(calls, weights);
+  const Step step = step_of(calls, weights);
+  report.document["step"] = step_json(step);
   if (calls.empty()) report.document["why"]["step"] = "no call of one size was timed or predicted";
-  if (calls.size() > 1) report.text += step_text(report.document["step"]);
+  if (calls.size() > 1) report.text += step_text(step);
   if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
     report.failed = true;

@@ -135,7 +135,7 @@ Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptio
   return entry;
 }
 
-std::string result_text(const TuneResult& result, const RowRange& asked) {
+std::string result_text(const TuneResult& result, const Range& asked) {
   const Winner& w = result.winner;
   const TuneOutcome& outcome = result.outcome;
   std::string text = fmt::format("{}, {} rows\n", to_string(w.task), result.rows);

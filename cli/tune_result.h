@@ -5,9 +5,8 @@
 #include <map>
 #include <string>
 
-#include "cli/options.h"
 #include "cli/report.h"
-#include "core/device.h"
+#include "core/range.h"
 #include "tuner/tune.h"
 
 namespace grkan::cli {
@@ -19,6 +18,6 @@ Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptio
 
 // Reasons and their counts, the most frequent first.
 std::string reasons_text(const std::map<std::string, std::int64_t>& reasons);
-std::string result_text(const TuneResult& result, const RowRange& asked);
+std::string result_text(const TuneResult& result, const Range& asked);
 
 }  // namespace grkan::cli

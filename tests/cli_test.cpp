@@ -218,6 +218,35 @@ TEST_F(CliTest, TuneDocument) {
   EXPECT_TRUE(explained.json()["results"].empty());
 }
 
+TEST_F(CliTest, TuneTellsTheTimeOfAStep) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  const Json document = tune().json();
+  double time_ns = 0;
+  double default_ns = 0;
+  for (const Json& entry : document["results"]) {
+    time_ns += entry["time_ns"]["median"].get<double>();
+    default_ns += entry["default"]["time_ns"]["median"].get<double>();
+  }
+  const Json& step = document["step"];
+  EXPECT_EQ(step["calls"], 2);
+  EXPECT_EQ(step["evidence"], "measured");
+  EXPECT_DOUBLE_EQ(step["time_ns"].get<double>(), time_ns);
+  EXPECT_DOUBLE_EQ(step["default_time_ns"].get<double>(), default_ns);
+  EXPECT_DOUBLE_EQ(step["gain"].get<double>(), default_ns / time_ns);
+  ASSERT_EQ(step["layers"].size(), 1U);
+  EXPECT_EQ(step["layers"][0]["problem"], kProblem);
+  EXPECT_EQ(step["layers"][0]["share"], 1);
+  Command command = tuned();
+  const Words words = {"tune", kProblem, "--rows", "200", "--budget", "0.2s", "--weights", "2:1"};
+  const Result text = command.run(words);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_NE(text.out.find("a step of 3 calls: "), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find(" 100 %\n"), std::string::npos) << text.out;
+  const Json instant =
+      command.run({"tune", kProblem, "--rows", "9", "--effort", "instant", "--json"}).json();
+  EXPECT_TRUE(instant["step"].is_null());
+}
+
 TEST_F(CliTest, ExplainDocument) {
   Command command = fresh();
   Documented documented("explain", true);

@@ -1,5 +1,5 @@
 // Covering sets against brute force over the whole product.
-#include "tuner/covering.h"
+#include "tests/covering.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The CPU's cost model: one call worked out by hand on an invented CPU, laws that every prediction
 // keeps, and counts beside the compiler's code.
-#include "tuner/cpu_cost_model.h"
+#include "bench/lab/cpu_model/cpu_cost_model.h"
 
 #include <gtest/gtest.h>
 

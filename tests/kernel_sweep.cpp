@@ -11,7 +11,7 @@
 
 #include "core/device_info.h"
 #include "core/random_task.h"
-#include "tuner/covering.h"
+#include "tests/covering.h"
 #include "tuner/parallel.h"
 
 namespace grkan {

@@ -1,5 +1,5 @@
 // The comparison kernels compute what ours do, and add as the algorithms they stand for.
-#include "bench/peer_kernels.h"
+#include "bench/peers/peer_kernels.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Problem lists: what a line may say, and what is said of a wrong one.
-#include "cli/problem_list.h"
+#include "tuner/problem_list.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +8,10 @@
 
 #include "core/error.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
-constexpr RowRange kRows = {25216, 25216};
+constexpr Range kRows = {25216, 25216};
 
 std::vector<ListedTask> parse(const std::string& text, std::int64_t inner = 1) {
   std::istringstream stream(text);
@@ -48,7 +48,7 @@ TEST(ProblemList, BlankLinesCommentsAndLineEnds) {
       "# a model\n\n  \t\n   # more\r\n{\"task\": \"forward/p5q4-A-c8-g8-f32-last\"}\r\n\r\n"
       "{\"task\": \"forward/p5q4-A-c16-g8-f32-last\", \"rows\": 7}");
   ASSERT_EQ(list.size(), 2U);
-  EXPECT_EQ(list[1].rows, (RowRange{7, 7}));
+  EXPECT_EQ(list[1].rows, (Range{7, 7}));
 }
 
 TEST(ProblemList, SameEntriesAreOneWithTheCountsAdded) {
@@ -123,7 +123,7 @@ TEST(ProblemList, KatListHoldsEveryLayerOfTheModels) {
   const auto list = read_problem_list(GRKAN_KAT_LIST, {1, 1}, 1);
   std::int64_t calls = 0;
   for (const ListedTask& entry : list) {
-    EXPECT_EQ(entry.rows, (RowRange{128 * 197, 128 * 197}));
+    EXPECT_EQ(entry.rows, (Range{128 * 197, 128 * 197}));
     calls += entry.count;
   }
   constexpr int kModels = 3;
@@ -146,4 +146,4 @@ TEST(ProblemList, KatListHoldsEveryLayerOfTheModels) {
 }
 
 }  // namespace
-}  // namespace grkan::cli
+}  // namespace grkan

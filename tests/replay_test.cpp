@@ -1,5 +1,5 @@
 // Tables and searches on them, with invented ones.
-#include "bench/replay/replay.h"
+#include "bench/lab/replay/replay.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-#include "bench/replay/portfolio.h"
+#include "bench/lab/replay/portfolio.h"
 #include "core/error.h"
 #include "tuner/effort.h"
 

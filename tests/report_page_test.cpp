@@ -201,8 +201,8 @@ TEST_F(ReportPageTest, RangesAreThoseOfTheLookup) {
   disturbed.disturbed = true;
   store(disturbed);
   const TunedTask tuned = read().tasks.at(0);
-  ASSERT_EQ(tuned.ranges.size(), 1U);
-  const std::vector<AnsweredRows>& parts = tuned.ranges[0].parts;
+  ASSERT_EQ(tuned.strips.size(), 1U);
+  const std::vector<AnsweredRows>& parts = tuned.strips[0].parts;
   for (std::int64_t rows = 1; rows <= 100; ++rows) {
     const auto expected =
         choose_winner(tuned.winners, {.task = tuned.task, .device = tuned.device, .rows = rows});

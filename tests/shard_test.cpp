@@ -1,5 +1,5 @@
 // Shards: their union is the list, they don't overlap, and none has much more than its part.
-#include "cli/shard.h"
+#include "tuner/shard.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "core/error.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
 std::vector<ListedTask> random_list(std::mt19937_64& random) {
@@ -125,4 +125,4 @@ TEST(Shard, WrongTexts) {
 }
 
 }  // namespace
-}  // namespace grkan::cli
+}  // namespace grkan

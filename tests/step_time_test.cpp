@@ -1,17 +1,17 @@
 // The step time of a model: sums of calls by their counts and weights.
-#include "cli/step_time.h"
+#include "tuner/step_time.h"
 
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 
-namespace grkan::cli {
+namespace grkan {
 namespace {
 
 StepCall call(const char* task, std::int64_t rows, std::int64_t count, double ns, double default_ns,
-              const char* evidence = "measured") {
+              bool measured = true) {
   return {.listed = {.task = parse_task(task), .rows = {1, rows}, .inner = 1, .count = count},
-          .evidence = evidence,
+          .measured = measured,
           .ns = ns,
           .default_ns = default_ns};
 }
@@ -21,33 +21,36 @@ constexpr const char* kBackward = "backward.dx.da.db/p5q4-A-c64-g8-f32-last";
 constexpr const char* kOther = "forward/p5q4-A-c32-g8-f32-last";
 
 TEST(StepTime, SumsByCountAndWeight) {
-  const Json step = step_json({call(kForward, 100, 12, 10, 20), call(kBackward, 100, 12, 30, 40),
-                               call(kOther, 100, 1, 700, 700, "predicted")},
-                              {.forward = 2, .backward = 1});
-  EXPECT_EQ(step["time_ns"], 2 * 12 * 10 + 12 * 30 + 2 * 700);
-  EXPECT_EQ(step["default_time_ns"], 2 * 12 * 20 + 12 * 40 + 2 * 700);
-  EXPECT_EQ(step["calls"], 2 * 12 + 12 + 2);
-  EXPECT_EQ(step["evidence"], "predicted");
-  ASSERT_EQ(step["layers"].size(), 2U);
-  EXPECT_EQ(step["layers"][0]["problem"], "p5q4-A-c32-g8-f32-last");
-  EXPECT_EQ(step["layers"][0]["share"], 0.7);
-  EXPECT_EQ(step["layers"][1]["time_ns"], 600);
-  EXPECT_NE(step_text(step).find("a step of 38 calls"), std::string::npos);
+  const Step step = step_of({call(kForward, 100, 12, 10, 20), call(kBackward, 100, 12, 30, 40),
+                             call(kOther, 100, 1, 700, 700, false)},
+                            {.forward = 2, .backward = 1});
+  EXPECT_EQ(step.ns, 2 * 12 * 10 + 12 * 30 + 2 * 700);
+  EXPECT_EQ(step.default_ns, 2 * 12 * 20 + 12 * 40 + 2 * 700);
+  EXPECT_EQ(step.calls, 2 * 12 + 12 + 2);
+  EXPECT_FALSE(step.measured);
+  EXPECT_EQ(step.weights.forward, 2);
+  ASSERT_EQ(step.layers.size(), 2U);
+  EXPECT_EQ(step.layers[0].problem, "p5q4-A-c32-g8-f32-last");
+  EXPECT_EQ(step.layers[0].ns, 1400);
+  EXPECT_EQ(step.layers[1].ns, 600);
+  EXPECT_EQ(step.layers[1].default_ns, 960);
 }
 
 TEST(StepTime, SizesAreLayersOfTheirOwn) {
-  const Json step = step_json({call(kForward, 100, 1, 10, 20), call(kForward, 200, 1, 15, 25)}, {});
-  EXPECT_EQ(step["layers"].size(), 2U);
-  EXPECT_EQ(step["evidence"], "measured");
-  EXPECT_EQ(step["gain"], 45.0 / 25);
+  const Step step = step_of({call(kForward, 100, 1, 10, 20), call(kForward, 200, 1, 15, 25)}, {});
+  ASSERT_EQ(step.layers.size(), 2U);
+  EXPECT_EQ(step.layers[0].rows, 200);
+  EXPECT_TRUE(step.measured);
+  EXPECT_EQ(step.ns, 25);
+  EXPECT_EQ(step.default_ns, 45);
 }
 
-TEST(StepTime, NothingIsNull) {
-  EXPECT_TRUE(step_json({}, {}).is_null());
-  EXPECT_EQ(step_text(step_json({}, {})), "");
-  const Json nothing = step_json({call(kForward, 1, 1, 5, 6)}, {.forward = 0, .backward = 1});
-  EXPECT_TRUE(nothing["gain"].is_null());
-  EXPECT_NE(step_text(nothing), "");
+TEST(StepTime, CallsThatAStepDoesNotMakeTakeNothing) {
+  EXPECT_TRUE(step_of({}, {}).layers.empty());
+  const Step nothing = step_of({call(kForward, 1, 1, 5, 6)}, {.forward = 0, .backward = 1});
+  EXPECT_EQ(nothing.layers.size(), 1U);
+  EXPECT_EQ(nothing.ns, 0);
+  EXPECT_EQ(nothing.calls, 0);
 }
 
 TEST(StepTime, Weights) {
@@ -60,4 +63,4 @@ TEST(StepTime, Weights) {
 }
 
 }  // namespace
-}  // namespace grkan::cli
+}  // namespace grkan

@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-#include "cache/winner.h"
+#include "core/range.h"
 
 namespace grkan {
 

@@ -1,5 +1,5 @@
 // Prediction: a time that a cost model gives, and the parts it is made of. GPUs (cost_model.h) and
-// CPUs (cpu_cost_model.h) share the form; docs/prediction.md explains both.
+// CPUs (bench/lab/cpu_model) share the form; docs/prediction.md explains both.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
-// Times earlier kernels' algorithms (bench/peer_kernels.h) on a GPU, beside the default schedule,
-// the winner in use and a device copy of the same bytes: interleaved in one run, on rotating
-// buffers, sums cleared where a kernel needs it. Answers are checked first.
+// Times earlier kernels' algorithms (bench/peers/peer_kernels.h) on a GPU, beside the default
+// schedule, the winner in use and a device copy of the same bytes: interleaved in one run, on
+// rotating buffers, sums cleared where a kernel needs it. Answers are checked first.
 //
 //   build/bin/bench_gpu_peers [--device cuda:0] [--channels 768] [--groups 8] [--rows 25216]
 //                             [--rounds 30]
@@ -15,7 +15,7 @@
 
 #include "bench/gpu/own_driver.h"
 #include "bench/guarded.h"
-#include "bench/peer_kernels.h"
+#include "bench/peers/peer_kernels.h"
 #include "codegen/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"

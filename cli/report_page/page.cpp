@@ -235,8 +235,8 @@ std::vector<std::size_t> shown_winners(const TunedTask& tuned, std::size_t most)
   for (const Tuning& tuning : tuned.tunings) {
     answering.insert(tuning.answers.begin(), tuning.answers.end());
   }
-  for (const RowRanges& ranges : tuned.ranges) {
-    for (const AnsweredRows& part : ranges.parts) answering.insert(part.winner);
+  for (const AnswerStrip& strip : tuned.strips) {
+    for (const AnsweredRows& part : strip.parts) answering.insert(part.winner);
   }
   std::vector<std::size_t> shown;
   std::size_t others = 0;
@@ -259,13 +259,13 @@ Json task_json(const TunedTask& tuned, const PageOptions& options, const std::st
     json["winners"].push_back(winner_json(tuned.winners[at]));
   }
   left_out.winners += tuned.winners.size() - winners.size();
-  for (const RowRanges& ranges : tuned.ranges) {
+  for (const AnswerStrip& strip : tuned.strips) {
     Json parts = Json::array();
-    for (const AnsweredRows& part : ranges.parts) {
+    for (const AnsweredRows& part : strip.parts) {
       parts.push_back({{"rows", range_json(part.rows)}, {"winner", winners.at(part.winner)}});
     }
-    json["ranges"].push_back({{"determinism", to_string(ranges.determinism)},
-                              {"inner", range_json(ranges.inner)},
+    json["ranges"].push_back({{"determinism", to_string(strip.determinism)},
+                              {"inner", range_json(strip.inner)},
                               {"parts", parts}});
   }
   for (const Tuning& tuning : tuned.tunings) {

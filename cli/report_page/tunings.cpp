@@ -304,18 +304,18 @@ std::vector<AnsweredRows> parts_of(const TunedTask& tuned, Determinism determini
   return parts;
 }
 
-std::vector<RowRanges> ranges_of(const TunedTask& tuned) {
+std::vector<AnswerStrip> strips_of(const TunedTask& tuned) {
   std::map<std::tuple<Determinism, std::int64_t, std::int64_t>, std::vector<StoredWinner>> sharing;
   for (const StoredWinner& stored : tuned.winners) {
     const Winner& w = stored.winner;
     sharing[{w.determinism, w.inner.low, w.inner.high}].push_back(stored);
   }
-  std::vector<RowRanges> ranges;
+  std::vector<AnswerStrip> strips;
   for (const auto& [key, winners] : sharing) {
     const auto& [determinism, low, high] = key;
-    ranges.push_back({determinism, {low, high}, parts_of(tuned, determinism, low, winners)});
+    strips.push_back({determinism, {low, high}, parts_of(tuned, determinism, low, winners)});
   }
-  return ranges;
+  return strips;
 }
 
 Tuning tuning_of(const TunedTask& tuned, const SizeKey& size, const Runs& runs) {
@@ -362,7 +362,7 @@ CacheTunings Reader::finish(std::vector<CacheDefect> defects) {
                 [](const StoredWinner& a, const StoredWinner& b) {
                   return std::tie(b.winner.date, a.path) < std::tie(a.winner.date, b.path);
                 });
-      tuned.ranges = ranges_of(tuned);
+      tuned.strips = strips_of(tuned);
       for (const auto& [size, runs] : found.sizes) {
         tuned.tunings.push_back(tuning_of(tuned, size, runs));
       }

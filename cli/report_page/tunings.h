@@ -53,7 +53,7 @@ struct AnsweredRows {
   Range rows;
   std::size_t winner = 0;
 };
-struct RowRanges {
+struct AnswerStrip {
   Determinism determinism = Determinism::run_to_run;
   Range inner;
   std::vector<AnsweredRows> parts;  // ascending; rows between two parts are in no winner's range
@@ -63,7 +63,7 @@ struct TunedTask {
   Task task;
   DeviceDescription device;
   std::vector<StoredWinner> winners;  // the latest first
-  std::vector<RowRanges> ranges;
+  std::vector<AnswerStrip> strips;
   std::vector<Tuning> tunings;  // by rows and inner
 };
 

@@ -1,0 +1,111 @@
+// The GPUs' cost model against times: for each table (table.h) that was measured on a GPU, the
+// predictions of the same candidates (bench_record_gpu), and how well they do. Candidates that
+// tuning would rule out by the compiler's report are left out; those that the space of now has no
+// more are not.
+//
+//   build/bin/bench_gpu_prediction [--measured bench/lab/replay/measured/h200]
+//                                  [--predicted bench/lab/replay/predicted/h200] [--candidates
+//                                  NAME]
+//
+// --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/guarded.h"
+#include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/table.h"
+#include "core/error.h"
+#include "core/print.h"
+#include "tuner/statistics.h"
+
+namespace grkan {
+namespace {
+
+struct Options {
+  std::string measured = "bench/lab/replay/measured/h200";
+  std::string predicted = "bench/lab/replay/predicted/h200";
+  std::string candidates;
+};
+
+// Of the candidates that both have; `names` are their schedules.
+Forecast forecast_of(const Table& measured, const Table& predicted,
+                     std::vector<std::string>& names) {
+  std::map<std::string, double> seconds;
+  for (const TableCandidate& c : predicted.candidates) {
+    if (c.status == CandidateStatus::ok) seconds[c.schedule] = median(c.us) * 1e-6;
+  }
+  Forecast forecast;
+  double best = 0;
+  for (const TableCandidate& c : measured.candidates) {
+    const auto found = seconds.find(c.schedule);
+    if (c.status != CandidateStatus::ok || found == seconds.end()) continue;
+    names.push_back(c.schedule);
+    forecast.seconds.push_back(found->second);
+    forecast.regrets.push_back(c.ratio());
+    best = best == 0 ? c.ratio() : std::min(best, c.ratio());
+  }
+  if (names.empty() || names[0] != measured.candidates[0].schedule) {
+    fail_argument("{} has no prediction of {}",
+                  table_name(measured.task, measured.rows, measured.inner),
+                  measured.candidates[0].schedule);
+  }
+  for (double& regret : forecast.regrets) regret = regret / best - 1;
+  forecast.default_seconds = median(measured.candidates[0].us) * 1e-6;
+  return forecast;
+}
+
+void print_candidates(const std::string& table, const Forecast& f,
+                      const std::vector<std::string>& names) {
+  print_to(stdout, "{}\n", table);
+  for (const std::size_t i : order_of(f)) {
+    print_to(stdout, "{:52} {:9.2f} us, measured {:9.2f} us, {:6.1f} % behind\n", names[i],
+             f.seconds[i] * 1e6, f.default_seconds * 1e6 * (1 + f.regrets[i]) / (1 + f.regrets[0]),
+             100 * f.regrets[i]);
+  }
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("The GPUs' cost model against times measured on one");
+  app.add_option("--measured", options.measured, "Folder of tables")->capture_default_str();
+  app.add_option("--predicted", options.predicted, "Folder of predictions of the same candidates")
+      ->capture_default_str();
+  app.add_option("--candidates", options.candidates, "Print the candidates of these tables");
+  CLI11_PARSE(app, argc, argv);
+  std::map<std::string, Table> predicted;
+  for (Table& table : read_tables(options.predicted)) {
+    std::string name = table_name(table.task, table.rows, table.inner);
+    predicted.emplace(std::move(name), std::move(table));
+  }
+  std::vector<Outcome> outcomes;
+  if (options.candidates.empty()) print_heading();
+  for (const Table& table : read_tables(options.measured)) {
+    const std::string name = table_name(table.task, table.rows, table.inner);
+    const auto found = predicted.find(name);
+    if (found == predicted.end() || name.find(options.candidates) == std::string::npos) continue;
+    std::vector<std::string> names;
+    const Forecast forecast = forecast_of(table, found->second, names);
+    if (!options.candidates.empty()) {
+      print_candidates(name, forecast, names);
+      continue;
+    }
+    outcomes.push_back(outcome_of(forecast));
+    print_outcome(name, names.size(), outcomes.back());
+  }
+  if (!options.candidates.empty()) return 0;
+  if (outcomes.empty()) {
+    fail_argument("no table of {} is in {} too; record some with bench_record --device cuda:0",
+                  options.predicted, options.measured);
+  }
+  print_summary(outcomes);
+  return 0;
+}
+
+}  // namespace
+}  // namespace grkan
+
+int main(int argc, char** argv) { return grkan::guarded(grkan::run, argc, argv); }
