@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "grkan.h"
-#include "runtime/cpu_loader.h"
+#include "cpu/loader.h"
 #include "runtime/plan.h"
 
 namespace grkan {

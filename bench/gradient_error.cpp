@@ -26,7 +26,7 @@
 #include "bench/gradient_floor.h"
 #include "bench/guarded.h"
 #include "bench/peers/peer_kernels.h"
-#include "codegen/cuda_binary.h"
+#include "codegen/cuda/binary.h"
 #include "core/error.h"
 #include "core/sample.h"
 #include "runtime/context.h"

@@ -19,7 +19,7 @@
 #include "core/device_info.h"
 #include "core/print.h"
 #include "runtime/context.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

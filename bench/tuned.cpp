@@ -19,7 +19,7 @@
 #include "core/print.h"
 #include "runtime/context.h"
 #include "tuner/problem_list.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 #include "tuner/tune.h"
 #include "tuner/workbench.h"
 

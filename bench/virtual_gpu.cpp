@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "codegen/cuda_binary.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/binary.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 #include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {

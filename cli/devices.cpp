@@ -6,7 +6,7 @@
 #include "core/device_info.h"
 #include "core/gpu_models.h"
 #include "runtime/context.h"
-#include "runtime/cuda_device.h"
+#include "runtime/beside.h"
 
 namespace grkan::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/report.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 #include "tuner/workbench.h"
 
 namespace grkan::cli {

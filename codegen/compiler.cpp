@@ -2,7 +2,7 @@
 
 #include <llvm/Config/llvm-config.h>
 
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
 
 namespace grkan {

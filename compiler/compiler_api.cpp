@@ -9,7 +9,7 @@
 #include <string>
 
 #include "codegen/compiler.h"
-#include "codegen/sass.h"
+#include "codegen/cuda/sass.h"
 #include "core/error.h"
 
 namespace grkan {

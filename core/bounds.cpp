@@ -5,7 +5,7 @@
 #include <cmath>
 #include <variant>
 
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "core/half.h"
 
 namespace grkan {

@@ -26,7 +26,7 @@ class Compiler {
   // A stage as text: codegen/compiler.h has their names.
   virtual std::string emit(const Task& task, const Schedule& schedule, const Target& target,
                            std::string_view stage) = 0;
-  // Instruction counts of a schedule's binary at a size (codegen/sass.h); CUDA targets only.
+  // Instruction counts of a schedule's binary at a size (codegen/cuda/sass.h); CUDA targets only.
   virtual nlohmann::ordered_json count(const Binary& binary, const Schedule& schedule,
                                        std::int64_t rows, std::int64_t inner,
                                        int multiprocessors) = 0;

@@ -1,7 +1,7 @@
 // The schedule used when nothing is known of a task but its shape.
 #include <algorithm>
 
-#include "core/cuda_limits.h"
+#include "cuda/limits.h"
 #include "core/schedule.h"
 
 namespace grkan {

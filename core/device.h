@@ -63,6 +63,13 @@ class DeviceMemory {
   std::size_t size_ = 0;
 };
 
+// The caller's memory for tuning, as in grkan.h; without functions a device takes its own.
+struct Allocator {
+  void* (*alloc)(void* user, const char* device, std::size_t bytes) = nullptr;
+  void (*free)(void* user, const char* device, void* memory) = nullptr;
+  void* user = nullptr;
+};
+
 // Measures the time between two points of a device's work.
 class Timer {
  public:

@@ -1,8 +1,8 @@
 // Which schedules can be generated for a task, and why others can't.
 #include <algorithm>
 
-#include "core/cpu_call.h"
-#include "core/cuda_limits.h"
+#include "cpu/call.h"
+#include "cuda/limits.h"
 #include "core/error.h"
 #include "core/schedule.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/cpu_call.h"
+#include "cpu/call.h"
 #include "core/error.h"
 #include "core/text.h"
 

@@ -1,10 +1,17 @@
 #include "runtime/beside.h"
 
 #include <dlfcn.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
+
+#include <filesystem>
+
+#include "core/error.h"
 
 namespace grkan {
 namespace {
+
+constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
 
 std::string own_folder() {
   Dl_info info{};
@@ -29,6 +36,16 @@ std::vector<std::string> places_beside(std::string_view library) {
   std::vector<std::string> places = {folder + "/" + std::string(library)};
   if (!folder.ends_with("/lib")) places.push_back(folder + "/../lib/" + std::string(library));
   return places;
+}
+
+std::string virtual_driver_path() {
+  const std::vector<std::string> places = places_beside(kVirtualDriver);
+  for (const std::string& place : places) {
+    if (std::filesystem::exists(place)) return place;
+  }
+  fail(Status::no_device,
+       "the virtual GPU's driver is not at {}; install {} there, or use cpu or cuda:0",
+       fmt::join(places, " or "), kVirtualDriver);
 }
 
 }  // namespace grkan

@@ -11,4 +11,7 @@ namespace grkan {
 // is linked into, then the folder lib beside that.
 std::vector<std::string> places_beside(std::string_view library);
 
+// The driver that virtual:MODEL opens. Throws no_device, naming where it was looked for.
+std::string virtual_driver_path();
+
 }  // namespace grkan

@@ -1,8 +1,11 @@
 #include "runtime/context.h"
 
 #include "cache/files.h"
-#include "runtime/cpu_device.h"
-#include "runtime/cuda_device.h"
+#include "core/error.h"
+#include "core/gpu_models.h"
+#include "cpu/device.h"
+#include "cuda/device.h"
+#include "runtime/beside.h"
 #include "runtime/generator.h"
 
 namespace grkan {
@@ -20,24 +23,35 @@ Context::Context(ContextOptions options)
 
 Context::~Context() = default;
 
+std::unique_ptr<Device> Context::make_device(std::string_view name, DeviceKind kind) {
+  const Allocator& allocator = options_.allocator;
+  switch (kind) {
+    case DeviceKind::cpu:
+      return make_cpu_device(pool_, allocator, options_.portable);
+    case DeviceKind::cuda:
+      return make_cuda_device(name, options_.cuda_driver, allocator);
+    case DeviceKind::virtual_gpu:
+      return make_cuda_device(name, virtual_driver_path(), allocator);
+  }
+  fail(Status::internal, "device {} is of no kind", name);
+}
+
 Device& Context::device(std::string_view name) {
   const DeviceKind kind = device_kind(name);
   const std::lock_guard lock(device_mutex_);
   const auto known = devices_.find(name);
   if (known != devices_.end()) return *known->second;
-  std::unique_ptr<Device> made =
-      kind == DeviceKind::cpu ? make_cpu_device(pool_, options_) : make_cuda_device(name, options_);
-  return *devices_.emplace(std::string(name), std::move(made)).first->second;
+  return *devices_.emplace(std::string(name), make_device(name, kind)).first->second;
 }
 
 std::vector<DeviceInfo> Context::devices() {
   std::vector<DeviceInfo> found = {device("cpu").info()};
-  const int count = cuda_devices(options_).count;
+  const int count = cuda_devices(options_.cuda_driver).count;
   for (int i = 0; i < count; ++i) found.push_back(device(fmt::format("cuda:{}", i)).info());
   return found;
 }
 
-std::string Context::why_no_cuda() const { return cuda_devices(options_).why; }
+std::string Context::why_no_cuda() const { return cuda_devices(options_.cuda_driver).why; }
 
 TuneSite Context::tune_site(Device& device) {
   return {.device = device,

@@ -13,9 +13,9 @@
 #include "cache/cache.h"
 #include "core/device.h"
 #include "core/log.h"
+#include "cpu/thread_pool.h"
 #include "runtime/compiler_client.h"
 #include "runtime/options.h"
-#include "runtime/thread_pool.h"
 #include "tuner/tune.h"
 
 namespace grkan {
@@ -50,6 +50,8 @@ class Context {
                                        std::string_view hint = {});
 
  private:
+  std::unique_ptr<Device> make_device(std::string_view name, DeviceKind kind);
+
   ContextOptions options_;
   std::string made_;
   Log log_;

@@ -6,19 +6,13 @@
 #include <optional>
 #include <string>
 
+#include "core/device.h"
 #include "core/effort.h"
 #include "core/log.h"
 #include "core/schedule.h"
-#include "runtime/thread_pool.h"
+#include "cpu/thread_pool.h"
 
 namespace grkan {
-
-// The caller's memory for tuning, as in grkan.h.
-struct Allocator {
-  void* (*alloc)(void* user, const char* device, std::size_t bytes) = nullptr;
-  void (*free)(void* user, const char* device, void* memory) = nullptr;
-  void* user = nullptr;
-};
 
 struct ContextOptions {
   std::string cache_dir =

@@ -1,5 +1,5 @@
 // The kernel skeletons of this folder as text. Ordinary CUDA C++ but for two marks, which
-// codegen/cuda_source.cpp resolves: `$name` (or `${name}`) is replaced, and the lines between
+// codegen/cuda/source.cpp resolves: `$name` (or `${name}`) is replaced, and the lines between
 // `//@if name` (or `//@if !name`), `//@else` and `//@end` stay or go.
 #pragma once
 

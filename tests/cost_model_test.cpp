@@ -1,6 +1,6 @@
 // The cost model: cases worked out by hand on an invented GPU, laws that every prediction keeps,
 // and bandwidths that others measured.
-#include "tuner/cost_model.h"
+#include "cuda/cost_model.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "core/error.h"
 
 namespace grkan {

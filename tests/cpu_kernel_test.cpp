@@ -7,7 +7,7 @@
 #include "core/check.h"
 #include "core/reference.h"
 #include "core/sample.h"
-#include "runtime/cpu_loader.h"
+#include "cpu/loader.h"
 #include "tests/cpu_run.h"
 
 namespace grkan {

@@ -1,5 +1,5 @@
 // The loader of CPU objects: LLVM's own JIT linking as the oracle, and damaged files.
-#include "runtime/cpu_loader.h"
+#include "cpu/loader.h"
 
 #include <elf.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>

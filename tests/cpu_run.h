@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/call.h"
-#include "core/cpu_call.h"
+#include "cpu/call.h"
 #include "core/half.h"
 #include "core/problem.h"
 #include "core/schedule.h"

@@ -1,5 +1,5 @@
 // The launch of CUDA kernels: grids, workspace, alignment, errors.
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 
 #include <gtest/gtest.h>
 

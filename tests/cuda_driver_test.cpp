@@ -1,7 +1,5 @@
 // The CUDA road without a GPU: the hand-made declarations against cuda.h, and opening, loading and
 // launching against a driver that keeps a log of calls.
-#include "runtime/cuda_driver.h"
-
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
@@ -9,11 +7,12 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/cuda_call.h"
 #include "core/error.h"
+#include "cuda/device.h"
+#include "cuda/driver.h"
+#include "cuda/launch.h"
 #include "runtime/call_check.h"
 #include "runtime/context.h"
-#include "runtime/cuda_device.h"
 #include "runtime/plan.h"
 
 #if __has_include(<cuda.h>)
@@ -92,7 +91,6 @@ struct Fake {
 struct CudaTest : ::testing::Test {
   CudaTest() {
     fake.reset();
-    options.cuda_driver = GRKAN_FAKE_CUDA;
     task = backward_task(parse_problem("p5q4-A-c64-g2-f32-last"));
     schedule = std::get<CudaSchedule>(default_schedule(task, {"sm_90"}, 1000));
   }
@@ -140,7 +138,7 @@ struct CudaTest : ::testing::Test {
   }
 
   Fake fake;
-  ContextOptions options;
+  std::string driver = GRKAN_FAKE_CUDA;
   Task task;
   CudaSchedule schedule;
   std::vector<float> storage = std::vector<float>(300000);
@@ -152,37 +150,37 @@ struct CudaTest : ::testing::Test {
 };
 
 TEST_F(CudaTest, DescribesTheDevice) {
-  const auto device = make_cuda_device("cuda:1", options);
+  const auto device = make_cuda_device("cuda:1", driver);
   EXPECT_EQ(device->info().name, "cuda:1");
   EXPECT_EQ(device->info().model, "Fake GPU");
   EXPECT_EQ(device->info().target.name, "sm_90");
   EXPECT_EQ(device->info().units, 132);
   EXPECT_EQ(device->info().driver, "12.4");
-  EXPECT_EQ(cuda_devices(options).count, 2);
+  EXPECT_EQ(cuda_devices(driver).count, 2);
 }
 
 TEST_F(CudaTest, ErrorsOfOpening) {
-  EXPECT_TRUE(contains(error_of([&] { make_cuda_device("cuda:5", options); }).what(),
+  EXPECT_TRUE(contains(error_of([&] { make_cuda_device("cuda:5", driver); }).what(),
                        "cuda:5 does not exist: the driver"));
   fake.version(11080);
-  Error error = error_of([&] { make_cuda_device("cuda:0", options); });
+  Error error = error_of([&] { make_cuda_device("cuda:0", driver); });
   EXPECT_EQ(error.status(), Status::no_device);
   EXPECT_TRUE(contains(error.what(), "is of version 11.8, but 12.0 or later is needed"));
   fake.reset();
   fake.fail("cuInit=100");
-  error = error_of([&] { make_cuda_device("cuda:0", options); });
+  error = error_of([&] { make_cuda_device("cuda:0", driver); });
   EXPECT_EQ(error.status(), Status::no_device);
   EXPECT_TRUE(contains(error.what(), "can't be initialised"));
-  options.cuda_driver = "/nonexistent/libcuda.so.1";
-  EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", options); }).status(), Status::no_device);
-  EXPECT_EQ(cuda_devices(options).count, 0);
-  EXPECT_NE(cuda_devices(options).why, "");
-  options.cuda_driver = "libm.so.6";
-  EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", options); }).status(), Status::no_device);
+  driver = "/nonexistent/libcuda.so.1";
+  EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", driver); }).status(), Status::no_device);
+  EXPECT_EQ(cuda_devices(driver).count, 0);
+  EXPECT_NE(cuda_devices(driver).why, "");
+  driver = "libm.so.6";
+  EXPECT_EQ(error_of([&] { make_cuda_device("cuda:0", driver); }).status(), Status::no_device);
 }
 
 TEST_F(CudaTest, LaunchesBothPassesOnTheCallersStream) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const auto kernel = load(*device);
   fake.reset();
   kernel->run(call(1000), workspace);
@@ -200,7 +198,7 @@ TEST_F(CudaTest, TheSecondPassStartsEarlyFromDriver12_3On) {
   ASSERT_EQ(schedule.sums, CudaSchedule::programmatic);
   for (const int version : {12020, 12030}) {
     fake.version(version);
-    const auto device = make_cuda_device("cuda:0", options);
+    const auto device = make_cuda_device("cuda:0", driver);
     const auto kernel = load(*device);
     fake.reset();
     kernel->run(call(1000), workspace);
@@ -210,7 +208,7 @@ TEST_F(CudaTest, TheSecondPassStartsEarlyFromDriver12_3On) {
 
 // As of a compiler whose report was lost: not a launch of nothing.
 TEST_F(CudaTest, ABinaryWithoutKernelsIsAnError) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const Error error = error_of([&] {
     device->load(task, schedule, [&](const Schedule& wanted) {
       Binary nameless = binary(task, wanted, "cubin");
@@ -222,7 +220,7 @@ TEST_F(CudaTest, ABinaryWithoutKernelsIsAnError) {
 }
 
 TEST_F(CudaTest, UnalignedPointersTakeTheNarrowKernel) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const auto kernel = load(*device);
   ASSERT_GT(schedule.columns, 1);
   fake.reset();
@@ -246,7 +244,7 @@ TEST_F(CudaTest, NarrowSchedulesAreLegal) {
 }
 
 TEST_F(CudaTest, AnotherDevicesContextIsAnErrorNamingBoth) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const auto kernel = load(*device);
   fake.current(1);
   const Error error = error_of([&] { kernel->run(call(10), workspace); });
@@ -259,14 +257,14 @@ TEST_F(CudaTest, AnotherDevicesContextIsAnErrorNamingBoth) {
 }
 
 TEST_F(CudaTest, FallsBackToPtx) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   fake.reset();
   load(*device, "other cubin");
   EXPECT_TRUE(contains(fake.log(), "cuLibraryLoadData other cubin\ncuLibraryLoadData ptx\n"));
 }
 
 TEST_F(CudaTest, TooNewPtxNamesBothVersions) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const Error error = error_of([&] {
     device->load(task, schedule, [&](const Schedule& wanted) {
       Binary b = binary(task, wanted, "other cubin");
@@ -279,7 +277,7 @@ TEST_F(CudaTest, TooNewPtxNamesBothVersions) {
 }
 
 TEST_F(CudaTest, LaunchErrorsHaveTheirNameAndCode) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const auto kernel = load(*device);
   fake.fail("cuLaunchKernel=719");
   const Error error = error_of([&] { kernel->run(call(10), workspace); });
@@ -290,7 +288,7 @@ TEST_F(CudaTest, LaunchErrorsHaveTheirNameAndCode) {
 }
 
 TEST_F(CudaTest, RowsZeroClearsInStreamOrder) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   fake.reset();
   Call c = call(0);
   storage.assign(storage.size(), 1);
@@ -303,7 +301,7 @@ TEST_F(CudaTest, RowsZeroClearsInStreamOrder) {
 }
 
 TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   for (const char* text :
        {"p5q4-A-c64-g2-f32-last", "p5q4-A-c768-g8-bf16-last", "p5q4-A-c768-g768-f32-last",
         "p5q4-A-c3072-g1-f32-last", "p5q4-A-c64-g8-f32-first", "p5q4-A-c7-g7-f64-first",
@@ -331,7 +329,7 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
 
 // The counters are zeroed in the stream, before the one kernel.
 TEST_F(CudaTest, LastBlockClearsItsCounters) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   schedule.sums = CudaSchedule::last_block;
   const auto kernel = load(*device);
   fake.reset();
@@ -345,7 +343,7 @@ TEST_F(CudaTest, LastBlockClearsItsCounters) {
 }
 
 TEST_F(CudaTest, TimesByEvents) {
-  const auto device = make_cuda_device("cuda:0", options);
+  const auto device = make_cuda_device("cuda:0", driver);
   const auto timer = device->timer();
   timer->start();
   EXPECT_DOUBLE_EQ(timer->stop(), 0.002);

@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "codegen/cuda_source.h"
-#include "core/cuda_call.h"
+#include "codegen/cuda/source.h"
+#include "cuda/launch.h"
 #include "core/half.h"
 
 namespace grkan {

@@ -1,5 +1,5 @@
 // The printer of scalar MLIR as CUDA C++: its forms, and that it refuses what it does not know.
-#include "codegen/cuda_printer.h"
+#include "codegen/cuda/printer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The generated CUDA source: its text, and what it computes when its threads run on the host.
-#include "codegen/cuda_source.h"
+#include "codegen/cuda/source.h"
 
 #include <gtest/gtest.h>
 

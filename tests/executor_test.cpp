@@ -10,10 +10,10 @@
 #include "core/check.h"
 #include "core/sample.h"
 #include "core/sample_run.h"
-#include "core/slices.h"
+#include "cpu/slices.h"
 #include "runtime/context.h"
-#include "runtime/cpu_executor.h"
-#include "runtime/portable_kernel.h"
+#include "cpu/executor.h"
+#include "cpu/portable_kernel.h"
 
 namespace grkan {
 namespace {

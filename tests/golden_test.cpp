@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/cuda_source.h"
+#include "codegen/cuda/source.h"
 
 namespace grkan {
 namespace {

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "bench/gradient_floor.h"
-#include "codegen/cuda_binary.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/binary.h"
+#include "codegen/cuda/nvrtc.h"
 #include "tests/virtual_gpu/findings.h"
 #include "virtual_gpu/machine/virtual_sample.h"
 

@@ -4,8 +4,8 @@
 
 #include <exception>
 
-#include "codegen/cuda_binary.h"
-#include "core/cuda_call.h"
+#include "codegen/cuda/binary.h"
+#include "cuda/launch.h"
 #include "core/reference.h"
 #include "tests/virtual_gpu/findings.h"
 #include "virtual_gpu/machine/virtual_sample.h"

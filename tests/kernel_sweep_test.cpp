@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 
 namespace grkan {
 namespace {

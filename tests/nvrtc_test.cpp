@@ -1,5 +1,5 @@
 // NVRTC: which one serves, what it compiles, what it refuses.
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "codegen/compiler.h"
-#include "codegen/cuda_binary.h"
-#include "core/cuda_call.h"
+#include "codegen/cuda/binary.h"
+#include "cuda/launch.h"
 #include "core/error.h"
 #include "core/random_task.h"
 

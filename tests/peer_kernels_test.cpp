@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "tests/virtual_gpu/findings.h"

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "core/error.h"
 #include "tests/invented_trial.h"
-#include "tuner/launch_facts.h"
+#include "cuda/launch_facts.h"
 
 namespace grkan {
 namespace {

@@ -1,5 +1,5 @@
 // Counting instructions: the parsers and loops on small texts, the figures on real kernels.
-#include "codegen/sass.h"
+#include "codegen/cuda/sass.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codegen/compiler.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
 
 namespace grkan {

@@ -1,6 +1,6 @@
 // The search on invented costs and an invented clock: noise, drift, two modes, failures, ties,
 // budget, cancellation, resuming.
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Statistics of timings, against values worked out by hand and against their promises.
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runtime/plan.h"
-#include "runtime/thread_pool.h"
+#include "cpu/thread_pool.h"
 
 namespace grkan {
 namespace {

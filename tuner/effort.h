@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/effort.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 #include "tuner/space.h"
-#include "tuner/strategy.h"
+#include "tuner/search/strategy.h"
 
 namespace grkan {
 

@@ -9,10 +9,10 @@
 
 #include "cache/winner.h"
 #include "core/schedule.h"
-#include "tuner/prediction.h"
-#include "tuner/search.h"
+#include "core/prediction.h"
+#include "tuner/search/search.h"
 #include "tuner/space.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "core/error.h"
-#include "tuner/cost_model.h"
+#include "cuda/cost_model.h"
 #include "tuner/effort.h"
-#include "tuner/launch_facts.h"
+#include "cuda/launch_facts.h"
 #include "tuner/parallel.h"
 #include "tuner/pruning.h"
 #include "tuner/records.h"

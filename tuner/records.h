@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "tuner/request.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 
 namespace grkan {
 

@@ -13,7 +13,7 @@
 #include "core/target.h"
 #include "core/task.h"
 #include "tuner/space.h"
-#include "tuner/strategy.h"
+#include "tuner/search/strategy.h"
 
 namespace grkan {
 

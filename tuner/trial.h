@@ -10,7 +10,7 @@
 
 #include "core/binary.h"
 #include "core/schedule.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 
 namespace grkan {
 

@@ -9,7 +9,7 @@
 
 #include "core/device.h"
 #include "core/task.h"
-#include "runtime/bound.h"
+#include "cpu/memory_bound.h"
 #include "runtime/context.h"
 
 namespace grkan {

@@ -22,10 +22,10 @@
 #include "bench/gpu/figures_source.h"
 #include "bench/gpu/own_driver.h"
 #include "bench/guarded.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
 #include "runtime/context.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

@@ -7,7 +7,7 @@
 #include "core/device_info.h"
 #include "core/error.h"
 #include "runtime/context.h"
-#include "runtime/cuda_driver.h"
+#include "cuda/driver.h"
 
 namespace grkan {
 

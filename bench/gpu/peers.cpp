@@ -16,12 +16,12 @@
 #include "bench/gpu/own_driver.h"
 #include "bench/guarded.h"
 #include "bench/peers/peer_kernels.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/sample_run.h"
 #include "runtime/plan.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 #include "tuner/workbench.h"
 
 namespace grkan {

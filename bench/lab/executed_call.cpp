@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "core/occupancy.h"
 #include "virtual_gpu/machine/report.h"
 #include "virtual_gpu/machine/virtual_sample.h"

@@ -10,7 +10,7 @@
 #include "core/binary.h"
 #include "core/target.h"
 #include "core/task.h"
-#include "tuner/launch_facts.h"
+#include "cuda/launch_facts.h"
 #include "virtual_gpu/machine/launch.h"
 
 namespace grkan {

@@ -17,8 +17,8 @@
 #include "bench/guarded.h"
 #include "bench/peers/peer_kernels.h"
 #include "codegen/compiler.h"
-#include "codegen/cuda_binary.h"
-#include "codegen/sass.h"
+#include "codegen/cuda/binary.h"
+#include "codegen/cuda/sass.h"
 #include "core/check.h"
 #include "core/error.h"
 
@@ -56,7 +56,7 @@ Task task_of(std::int64_t width) {
 }
 
 // SASS instructions an element of a kernel whose loops all take a known number of steps. A
-// conditional block counts as run by all warps, as codegen/sass.h does.
+// conditional block counts as run by all warps, as codegen/cuda/sass.h does.
 double instructions_an_element(const PeerKernel& kernel, const Code& code, std::int64_t rows) {
   const std::vector<CodeLoop> loops = find_loops(code);
   if (loops.size() != kernel.loop_steps.size()) {

@@ -19,12 +19,12 @@
 #include "bench/lab/executed_call.h"
 #include "bench/lab/replay/forecast.h"
 #include "codegen/compiler.h"
-#include "codegen/sass.h"
+#include "codegen/cuda/sass.h"
 #include "core/error.h"
-#include "tuner/cost_model.h"
-#include "tuner/search.h"
+#include "cuda/cost_model.h"
+#include "tuner/search/search.h"
 #include "tuner/space.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

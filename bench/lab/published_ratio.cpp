@@ -18,9 +18,9 @@
 #include "bench/lab/executed_call.h"
 #include "bench/peers/peer_kernels.h"
 #include "codegen/compiler.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
-#include "tuner/cost_model.h"
+#include "cuda/cost_model.h"
 
 namespace grkan {
 namespace {

@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <tuple>
 
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/nvrtc.h"
 #include "tests/virtual_gpu/ptx_run.h"
 
 namespace grkan::vgpu {

@@ -7,10 +7,10 @@
 #include <map>
 #include <ostream>
 
-#include "codegen/cuda_source.h"
-#include "codegen/nvrtc.h"
+#include "codegen/cuda/source.h"
+#include "codegen/cuda/nvrtc.h"
 #include "core/check.h"
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "tests/virtual_gpu/findings.h"
 #include "tests/virtual_gpu/ptx_run.h"
 #include "virtual_gpu/machine/virtual_sample.h"

@@ -7,7 +7,7 @@
 #include <regex>
 #include <thread>
 
-#include "codegen/cuda_binary.h"
+#include "codegen/cuda/binary.h"
 #include "tests/virtual_gpu/virtual_driver.h"
 #include "virtual_gpu/ptx/cubin.h"
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "codegen/cuda_binary.h"
+#include "codegen/cuda/binary.h"
 #include "core/check.h"
 #include "core/random_task.h"
 #include "tests/virtual_gpu/findings.h"

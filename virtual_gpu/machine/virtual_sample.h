@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/cuda_call.h"
+#include "cuda/launch.h"
 #include "core/sample.h"
 #include "virtual_gpu/machine/launch.h"
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "bench/lab/cpu_model/cpu_facts.h"
-#include "tuner/prediction.h"
+#include "core/prediction.h"
 
 namespace grkan {
 

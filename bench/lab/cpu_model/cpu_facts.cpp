@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/slices.h"
+#include "cpu/slices.h"
 
 namespace grkan {
 namespace {

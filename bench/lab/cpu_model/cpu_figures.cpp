@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "core/device_info.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

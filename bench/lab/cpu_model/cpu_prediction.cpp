@@ -18,7 +18,7 @@
 #include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

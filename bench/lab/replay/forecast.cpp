@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "core/print.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

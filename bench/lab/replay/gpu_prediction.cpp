@@ -20,7 +20,7 @@
 #include "bench/lab/replay/table.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

@@ -25,7 +25,7 @@
 #include "core/print.h"
 #include "tuner/effort.h"
 #include "tuner/starting_points.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

@@ -33,10 +33,10 @@
 #include "runtime/context.h"
 #include "tuner/parallel.h"
 #include "tuner/problem_list.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 #include "tuner/session.h"
 #include "tuner/space.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 #include "tuner/workbench.h"
 
 namespace grkan {

@@ -23,7 +23,7 @@
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "tuner/cost_model.h"
+#include "cuda/cost_model.h"
 #include "tuner/parallel.h"
 #include "tuner/problem_list.h"
 #include "tuner/pruning.h"

@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "bench/lab/replay/table.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 #include "tuner/space.h"
-#include "tuner/strategy.h"
+#include "tuner/search/strategy.h"
 
 namespace grkan {
 

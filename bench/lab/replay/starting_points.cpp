@@ -11,7 +11,7 @@
 #include "bench/lab/replay/portfolio.h"
 #include "bench/lab/replay/replay.h"
 #include "core/print.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

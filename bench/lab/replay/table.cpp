@@ -10,7 +10,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "tuner/statistics.h"
+#include "tuner/search/statistics.h"
 
 namespace grkan {
 namespace {

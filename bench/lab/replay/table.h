@@ -20,7 +20,7 @@
 
 #include "core/target.h"
 #include "core/task.h"
-#include "tuner/search.h"
+#include "tuner/search/search.h"
 
 namespace grkan {
 

@@ -1,0 +1,44 @@
+// The CUDA source of a task and a schedule: the skeletons of templates/ filled in, holding only
+// what this kernel uses. It stands alone, includes no header, and the same request gives the same
+// text.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "cuda/launch.h"
+#include "core/schedule.h"
+#include "core/target.h"
+#include "core/task.h"
+
+namespace grkan {
+
+struct CudaSource {
+  std::string text;
+  std::string symbol;              // kernel_symbol of the task and the compiled schedule
+  std::string second_pass_symbol;  // empty: the task has no sums
+};
+
+// Throws invalid_argument with why_illegal's reason when the schedule is illegal. The target is
+// named in the head comment's compile line only: the code is the same for all architectures.
+CudaSource cuda_source(const Task& task, const CudaSchedule& schedule, const Target& target);
+
+// The source with a small host program after it (CUDA runtime API, for nvcc) that allocates,
+// launches and prints: where a reader starts. The grid is the one for these rows.
+std::string cuda_launch_example(const Task& task, const CudaSchedule& schedule,
+                                const Target& target, std::int64_t rows, std::int64_t inner,
+                                int multiprocessors);
+
+// What fills a template: `$name` is replaced by values[name]; `//@if name`, `//@if !name`,
+// `//@else`, `//@end` (each a line of its own, nested at will) keep or drop lines by
+// conditions[name].
+struct TemplateValues {
+  std::map<std::string, std::string, std::less<>> values;
+  std::map<std::string, bool, std::less<>> conditions;
+};
+// Throws internal on an unknown name or an unbalanced block.
+std::string fill_template(std::string_view text, const TemplateValues& with);
+
+}  // namespace grkan

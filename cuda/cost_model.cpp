@@ -1,0 +1,145 @@
+#include "cuda/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace grkan {
+namespace {
+
+constexpr double kWarp = 32;
+constexpr double kSector = 32;
+constexpr double kSharedPass = 128;  // bytes
+
+// CUDA C++ Best Practices Guide: typical latency of arithmetic, in clocks.
+constexpr double kArithmeticLatency = 4;
+// A hit of L2 takes half as long as a load from DRAM: 211 of 424 clocks on an A100, 265 of 475 on
+// an H100 (te42kyfo/gpu-benches, gpu-latency).
+constexpr double kL2Latency = 0.5;
+// How parts that overlap add up: the root of the sum of their powers. 2 for the bandwidth and the
+// latency of memory, which meet slowly: a V100 with 6 to 100 % of its threads (gpu-benches, "sum1")
+// is met within 11 %. kOverlapPower for all else, nearly the largest alone: at the ridge of a
+// V100's roofline (gpu-benches, cuda-roofline) both memory and arithmetic reach 93 %, which gives
+// 8.6 to 9.9.
+constexpr double kMemoryPower = 2;
+
+// Parts that overlap. Those of the launch itself don't.
+double together(Parts parts) {
+  const std::array memory = {at(parts, Resource::dram), at(parts, Resource::latency)};
+  at(parts, Resource::dram) = norm(memory, kMemoryPower);
+  at(parts, Resource::latency) = 0;
+  at(parts, Resource::launch) = 0;
+  return norm(parts, kOverlapPower);
+}
+
+// What some blocks of a launch need, when the busiest multiprocessor has `busiest` of them and each
+// place for a block has `rounds`, one after another.
+Parts parts_of(const LaunchFacts& f, const GpuModel& gpu, double blocks, double busiest,
+               double rounds) {
+  const double clock = gpu.clock_mhz.value * 1e6;
+  const double share = blocks / f.blocks;               // of what the whole GPU does
+  const double per_clock = busiest / f.blocks / clock;  // of what a multiprocessor does
+  const WarpInstructions& n = f.instructions;
+  // Only sm_100 and sm_103 have instructions for pairs; elsewhere they are two.
+  const bool pairs = gpu.compute_capability / 10 == 10;
+  const double issued = n.issued() + (pairs ? 0 : n.packed);
+  const auto lanes = [&](double instructions, const Figure& results) {
+    return instructions * kWarp / results.value * per_clock;
+  };
+  Parts parts{};
+  at(parts, Resource::dram) =
+      share * f.dram_bytes / (gpu.bandwidth_gbs.value * 1e9 * gpu.bandwidth_reached.value);
+  // Little's law: a thread's loads take as many latencies as it has to request again.
+  const double threads = f.blocks * f.threads;
+  const double steps = f.bytes_ahead > 0 ? f.streamed_bytes / (threads * f.bytes_ahead) : 0;
+  at(parts, Resource::latency) =
+      rounds * (steps + kL2Latency * f.round_trips) * gpu.memory_latency_ns.value * 1e-9;
+  // First-level hits are not told apart: all sectors count.
+  at(parts, Resource::l2) = share * f.sectors * kSector / (gpu.l2_bandwidth_gbs.value * 1e9);
+  at(parts, Resource::issue) = issued / gpu.warp_schedulers.value * per_clock;
+  at(parts, Resource::fp32) = lanes(n.fp32 + 2 * n.packed, gpu.fp32_lanes);
+  at(parts, Resource::fp64) = lanes(n.fp64, gpu.fp64_lanes);
+  at(parts, Resource::special) = lanes(n.special, gpu.special_lanes);
+  at(parts, Resource::convert) = lanes(n.convert, gpu.convert_lanes);
+  at(parts, Resource::integer) = lanes(n.integer, gpu.integer_lanes);
+  const double passes = f.shared_passes + std::max(f.requests, f.sectors * kSector / kSharedPass);
+  at(parts, Resource::shared) = passes * kSharedPass / gpu.shared_bytes_a_clock.value * per_clock;
+  // A unit for each 32 bytes that L2 gives a clock; a line lies at one of them.
+  const double unit_passes = std::max(
+      f.most_line_passes, f.atomic_passes * kSector * clock / (gpu.l2_bandwidth_gbs.value * 1e9));
+  at(parts, Resource::atomics) = share * unit_passes * gpu.atomic_clocks.value / clock;
+  const double warps = f.blocks * std::ceil(f.threads / kWarp);
+  at(parts, Resource::dependencies) =
+      rounds * issued / warps * kArithmeticLatency / f.independent / clock;
+  return parts;
+}
+
+struct LaunchTime {
+  Parts parts{};  // spread evenly
+  double seconds = 0;
+  double tail = 0;
+};
+
+LaunchTime time_of(const LaunchFacts& f, const GpuModel& gpu) {
+  LaunchTime time;
+  const double overhead = f.programmatic ? 0 : gpu.launch_us.value * 1e-6;
+  at(time.parts, Resource::launch) = overhead;
+  time.seconds = overhead;
+  if (f.blocks <= 0) return time;
+  const double multiprocessors = gpu.multiprocessors.value;
+  const double places = multiprocessors * f.resident_blocks;
+  // Whole waves fill every place; then come the blocks that are left.
+  const double waves = std::floor(f.blocks / places);
+  const double left = f.blocks - waves * places;
+  double seconds = 0;
+  if (waves > 0) {
+    seconds += together(parts_of(f, gpu, waves * places, waves * f.resident_blocks, waves));
+  }
+  if (left > 0) {
+    seconds += together(parts_of(f, gpu, left, std::ceil(left / multiprocessors), 1));
+  }
+  const Parts even =
+      parts_of(f, gpu, f.blocks, f.blocks / multiprocessors, std::max(1.0, f.blocks / places));
+  const double end = f.last_round_trips * kL2Latency * gpu.memory_latency_ns.value * 1e-9;
+  time.tail = seconds - together(even);
+  time.seconds += seconds + end;
+  time.parts = even;
+  at(time.parts, Resource::latency) += end;
+  at(time.parts, Resource::launch) = overhead;
+  return time;
+}
+
+constexpr std::array kUses = {FigureUse{Resource::dram, &GpuModel::bandwidth_gbs},
+                              FigureUse{Resource::dram, &GpuModel::bandwidth_reached},
+                              FigureUse{Resource::latency, &GpuModel::memory_latency_ns},
+                              FigureUse{Resource::l2, &GpuModel::l2_bandwidth_gbs},
+                              FigureUse{Resource::issue, &GpuModel::multiprocessors},
+                              FigureUse{Resource::issue, &GpuModel::clock_mhz},
+                              FigureUse{Resource::issue, &GpuModel::warp_schedulers},
+                              FigureUse{Resource::fp32, &GpuModel::fp32_lanes},
+                              FigureUse{Resource::fp64, &GpuModel::fp64_lanes},
+                              FigureUse{Resource::special, &GpuModel::special_lanes},
+                              FigureUse{Resource::convert, &GpuModel::convert_lanes},
+                              FigureUse{Resource::integer, &GpuModel::integer_lanes},
+                              FigureUse{Resource::shared, &GpuModel::shared_bytes_a_clock},
+                              FigureUse{Resource::atomics, &GpuModel::atomic_clocks},
+                              FigureUse{Resource::launch, &GpuModel::launch_us}};
+
+}  // namespace
+
+Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
+  Prediction p;
+  p.executed = !launches.empty();
+  for (const LaunchFacts& facts : launches) {
+    const LaunchTime time = time_of(facts, gpu);
+    p.seconds += time.seconds;
+    p.tail_seconds += time.tail;
+    for (std::size_t i = 0; i < kResources; ++i) p.parts.at(i) += time.parts.at(i);
+    p.floor_seconds += facts.dram_bytes / (gpu.bandwidth_gbs.value * 1e9);
+    p.executed = p.executed && facts.executed;
+  }
+  p.bound = largest(p.parts);
+  p.assumed = assumed_figures<GpuModel>(p.parts, gpu, figure_fields(), kUses);
+  return p;
+}
+
+}  // namespace grkan

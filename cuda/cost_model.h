@@ -1,0 +1,25 @@
+// The cost model: how long launches would take on a GPU that is not here. A pure function of what
+// is known of them and of the GPU; docs/prediction.md explains it.
+//
+//   GpuCall call{task, schedule, gpu_model("h200"), rows, inner};
+//   executed:  SampleShape sample = sample_shape(call);
+//              run sample.rows rows on a virtual GPU with a grid for sample.multiprocessors
+//              facts = executed_facts(call, sample, report.at("launches"));
+//   static:    counts = the compiler's `count` for task, schedule, target, rows, inner and the
+//              model's multiprocessors (core/compiler_api.h)
+//              facts = static_facts(call, counts);
+//   predict(facts, call.gpu).seconds
+#pragma once
+
+#include <span>
+
+#include "core/gpu_models.h"
+#include "core/prediction.h"
+#include "cuda/launch_facts.h"
+
+namespace grkan {
+
+// Finite, and positive for one launch or more. Launches run one after another.
+Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu);
+
+}  // namespace grkan
