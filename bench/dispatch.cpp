@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "grkan.h"
 #include "cpu/loader.h"
+#include "grkan.h"
 #include "runtime/plan.h"
 
 namespace grkan {

@@ -71,9 +71,9 @@ class Measurement {
     const Target cpu = context_.device("cpu").target();
     cpu_schedule_ = options.schedule.empty() ? default_schedule(task_, cpu, options.rows)
                                              : parse_schedule(options.schedule, cpu);
-    cuda_schedule_ = std::get<CudaSchedule>(options.cuda_schedule.empty()
-                                                ? default_schedule(task_, target_, options.rows)
-                                                : parse_schedule(options.cuda_schedule, target_));
+    cuda_schedule_ = CudaSchedule(options.cuda_schedule.empty()
+                                      ? default_schedule(task_, target_, options.rows)
+                                      : parse_schedule(options.cuda_schedule, target_));
     kernels_.push_back(
         {.name = "cuda", .ptx = build_cuda(task_, cuda_schedule_, target_).output.ptx, .peer = {}});
     for (const Peer peer : {Peer::flashkat, Peer::kat}) {

@@ -98,7 +98,7 @@ int run(int argc, char** argv) {
   const TemporaryFolder folder;
   Context context({.cache_dir = folder.path(), .threads = threads});
   Device& cpu = context.device("cpu");
-  CpuSchedule s = std::get<CpuSchedule>(default_schedule(Pair::task(), cpu.target(), 1));
+  CpuSchedule s = CpuSchedule(default_schedule(Pair::task(), cpu.target(), 1));
   s.stores = CpuSchedule::cached;
   const auto cached = context.kernel(cpu, Pair::task(), s);
   s.stores = CpuSchedule::nontemporal;

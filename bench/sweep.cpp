@@ -61,7 +61,7 @@ int run_single(const Arguments& arguments) {
   bool passed = true;
   for (const Target& target : arguments.sweep.targets) {
     const KernelCase one{parse_task(arguments.task), arguments.sample, target,
-                         std::get<CudaSchedule>(parse_schedule(arguments.schedule, target)),
+                         CudaSchedule(parse_schedule(arguments.schedule, target)),
                          arguments.sweep.seed};
     const CaseResult result = run_case(one);
     if (!result.failure.empty()) print_to(stdout, "{}", failure_text(one, result));

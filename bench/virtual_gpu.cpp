@@ -13,8 +13,8 @@
 #include "codegen/cuda/binary.h"
 #include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
+#include "tests/support/virtual_sample.h"
 #include "tuner/search/statistics.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {
@@ -44,7 +44,7 @@ std::vector<Setting> settings() {
 void time_task(const char* text, std::int64_t rows, int rounds, int threads) {
   const Task task = parse_task(text);
   const Target target{"sm_90"};
-  const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, rows));
+  const auto schedule = CudaSchedule(default_schedule(task, target, rows));
   Sample sample(task, {.rows = rows});
   vgpu::Memory memory(std::size_t{1} << 33);
   const vgpu::Module module(build_cuda(task, schedule, target).output.ptx, memory);

@@ -84,9 +84,9 @@ Report compile(const CompileOptions& options) {
       const Binary binary = context.binaries().get(task, schedule, target);
       const std::chrono::duration<double, std::milli> took =
           std::chrono::steady_clock::now() - start;
-      // A plan also holds the kernel for pointers that are not aligned to its vectors.
-      if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
-        context.binaries().get(task, narrow_schedule(task, *cuda), target);
+      // A plan also holds the kernels beside it.
+      for (const Schedule& other : schedule.backend->loaded_beside(task, schedule)) {
+        context.binaries().get(task, other, target);
       }
       Json entry = {{"task", to_string(task)},
                     {"problem", to_string(task.problem)},

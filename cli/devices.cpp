@@ -5,8 +5,8 @@
 #include "cli/report.h"
 #include "core/device_info.h"
 #include "core/gpu_models.h"
-#include "runtime/context.h"
 #include "runtime/beside.h"
+#include "runtime/context.h"
 
 namespace grkan::cli {
 namespace {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/binary.h"
+#include "core/schedule.h"
 
 namespace grkan {
 
@@ -20,13 +21,13 @@ Binary compile(const Task& task, const Schedule& schedule, const Target& target)
 std::string emit(const Task& task, const Schedule& schedule, const Target& target,
                  std::string_view stage);
 
-// cpu_object.cpp
-Binary compile_cpu(const Task& task, const CpuSchedule& schedule, const Target& target);
-std::string emit_cpu(const Task& task, const CpuSchedule& schedule, const Target& target,
+// Both throw invalid_argument where the schedule is another backend's. cpu_object.cpp
+Binary compile_cpu(const Task& task, const Schedule& schedule, const Target& target);
+std::string emit_cpu(const Task& task, const Schedule& schedule, const Target& target,
                      std::string_view stage);
 // cuda_binary.cpp
-Binary compile_cuda(const Task& task, const CudaSchedule& schedule, const Target& target);
-std::string emit_cuda(const Task& task, const CudaSchedule& schedule, const Target& target,
+Binary compile_cuda(const Task& task, const Schedule& schedule, const Target& target);
+std::string emit_cuda(const Task& task, const Schedule& schedule, const Target& target,
                       std::string_view stage);
 
 // The name and version of the compiler that a target would use: "llvm 22.1.8", "nvrtc 13.0.88".

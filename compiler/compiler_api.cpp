@@ -71,8 +71,7 @@ std::int32_t count(const char* binary, std::size_t binary_size, const char* sche
       fail_argument("instructions are counted for CUDA targets, not {}", built.target.name);
     }
     const Schedule parsed = parse_schedule(schedule, built.target);
-    return count_instructions(built, std::get<CudaSchedule>(parsed), rows, inner, multiprocessors)
-        .dump();
+    return count_instructions(built, parsed, rows, inner, multiprocessors).dump();
   });
 }
 

@@ -1,6 +1,7 @@
 // The one door between libgrkan and libgrkan_compiler: a small versioned table of C functions.
 // libgrkan opens the compiler library on the first miss or the first tune, so that a process that
-// finds its winners never loads LLVM, which costs 40 ms and 80 MB, and a host may bring its own. Texts are the printed forms of core/; no exception crosses.
+// finds its winners never loads LLVM, which costs 40 ms and 80 MB, and a host may bring its own.
+// Texts are the printed forms of core/; no exception crosses.
 #pragma once
 
 #include <cstddef>

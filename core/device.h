@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/backend.h"
 #include "core/binary.h"
 #include "core/call.h"
 #include "core/device_info.h"
 #include "core/memory_bound.h"
-#include "core/schedule.h"
 #include "core/task.h"
 
 namespace grkan {
@@ -78,16 +78,6 @@ class Timer {
   virtual double stop() = 0;  // seconds since start; waits for the work
 };
 
-// Bytes of workspace that no kernel of a task exceeds, whatever its schedule and rows; `per_inner`
-// grows with channels-first's inner.
-struct WorkspaceBound {
-  std::size_t fixed = 0;
-  std::size_t per_inner = 0;
-  [[nodiscard]] std::size_t bytes(std::int64_t inner) const {
-    return fixed + per_inner * std::size_t(inner);
-  }
-};
-
 // Gives the binary of a schedule: from the cache, or compiled.
 using BinarySource = std::function<Binary(const Schedule&)>;
 
@@ -103,7 +93,9 @@ class Device {
                                              const BinarySource& source) = 0;
   // The kernel of a device whose target() has no name: it needs no compiler and has one schedule.
   virtual std::shared_ptr<const Kernel> portable(const Task& task) = 0;
-  [[nodiscard]] virtual WorkspaceBound workspace_bound(const Task& task) const = 0;
+  [[nodiscard]] WorkspaceBound workspace_bound(const Task& task) const {
+    return backend_of(target()).workspace_bound(task, target(), info_.units);
+  }
   // Sets bytes to zero, in stream order.
   virtual void clear(void* memory, std::size_t bytes, void* stream) = 0;
 

@@ -1,7 +1,10 @@
 #include "core/random_task.h"
 
 #include <array>
+#include <span>
 #include <vector>
+
+#include "core/backend.h"
 
 namespace grkan {
 namespace {
@@ -25,13 +28,11 @@ std::int64_t random_groups(RandomGenerator& generator, std::int64_t channels) {
   return pick(generator, divisors);
 }
 
-template <class S>
-Schedule random_values(RandomGenerator& generator, S schedule,
-                       std::span<const Parameter<S>> parameters) {
-  for (const Parameter<S>& parameter : parameters) {
+Schedule random_values(RandomGenerator& generator, Schedule schedule) {
+  const std::span<const Parameter> parameters = schedule.backend->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
     // What the default has at 0 does not apply to the task.
-    if (schedule.*parameter.field == 0) continue;
-    schedule.*parameter.field = pick(generator, parameter.values);
+    if (schedule.values[i] != 0) schedule.values[i] = pick(generator, parameters[i].values);
   }
   return schedule;
 }
@@ -89,12 +90,7 @@ Schedule random_schedule(RandomGenerator& generator, const Task& task, const Tar
                          Determinism determinism) {
   const Schedule fallback = default_schedule(task, target, 1000, 1, determinism);
   for (int draw = 0; draw < 300; ++draw) {
-    Schedule schedule = fallback;
-    if (auto* cpu = std::get_if<CpuSchedule>(&schedule)) {
-      schedule = random_values(generator, *cpu, cpu_parameters());
-    } else {
-      schedule = random_values(generator, std::get<CudaSchedule>(schedule), cuda_parameters());
-    }
+    const Schedule schedule = random_values(generator, fallback);
     if (why_illegal(task, schedule, target, determinism).empty()) return schedule;
   }
   return fallback;

@@ -88,15 +88,12 @@ class CpuDevice final : public Device {
 
   std::shared_ptr<const Kernel> load(const Task& task, const Schedule& schedule,
                                      const BinarySource& source) override {
-    return std::make_shared<CpuDeviceKernel>(task, std::get<CpuSchedule>(schedule),
+    return std::make_shared<CpuDeviceKernel>(task, CpuSchedule(schedule),
                                              CpuModule(source(schedule).code), pool_);
   }
   std::shared_ptr<const Kernel> portable(const Task& task) override {
     return std::make_shared<CpuDeviceKernel>(task, portable_schedule(task, kPortableSliceRows),
                                              std::nullopt, pool_);
-  }
-  [[nodiscard]] WorkspaceBound workspace_bound(const Task& task) const override {
-    return {.fixed = cpu_workspace_bound(task), .per_inner = 0};
   }
   void clear(void* memory, std::size_t bytes, void* /*stream*/) override {
     std::memset(memory, 0, bytes);

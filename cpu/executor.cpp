@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cpu/portable_kernel.h"
+#include "cpu/workspace.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -15,15 +16,6 @@
 
 namespace grkan {
 namespace {
-
-constexpr std::size_t kAlignment = 64;
-// Memory of all areas of a call, unless 8 of them need more.
-constexpr std::int64_t kAreaBytes = std::int64_t{4} << 20;
-constexpr std::int64_t kMostAreas = 64;  // bits of the mask that hands them out
-
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 // A sum and its compensation (Neumaier 1974): what a plain sum would lose is kept beside it.
 struct Compensated {
@@ -107,23 +99,6 @@ void write_gradient(void* gradient, std::int64_t entries, const double* partial,
   }
 }
 
-std::int64_t area_doubles(std::int64_t units, int sum_terms, int vector) {
-  return units * sum_terms * 2 * vector;
-}
-
-std::int64_t units_of(const Problem& problem, bool expanded, int vector) {
-  return expanded ? (problem.channels + vector - 1) / vector : problem.segments();
-}
-
-std::int64_t area_limit(std::int64_t doubles) {
-  return std::clamp<std::int64_t>(kAreaBytes / (doubles * std::int64_t{sizeof(double)}), 8,
-                                  kMostAreas);
-}
-
-std::size_t plane_bytes(const Problem& problem, int terms) {
-  return aligned(std::size_t(problem.channels) * std::size_t(terms) * size_of(problem.math_type()));
-}
-
 const std::byte* bytes_of(const void* pointer) { return static_cast<const std::byte*>(pointer); }
 
 }  // namespace
@@ -148,8 +123,8 @@ CpuExecutor::CpuExecutor(const Task& task, const CpuSchedule& schedule, CpuKerne
       expanded_(schedule.coefficients == CpuSchedule::expanded),
       compensated_(task.problem.math_type() == Type::f64) {
   const Problem& p = task_.problem;
-  units_ = units_of(p, expanded_, schedule.vector);
-  unit_doubles_ = area_doubles(1, task_.sum_terms(), schedule.vector);
+  units_ = cpu_units(p, expanded_, schedule.vector);
+  unit_doubles_ = cpu_area_doubles(1, task_.sum_terms(), schedule.vector);
   partial_doubles_ = partial_doubles(task_);
   da_entries_ = task_.gradients.da ? p.numerator_groups * p.numerator_terms() : 0;
   db_entries_ = task_.gradients.db ? p.denominator_groups * p.denominator_terms() : 0;
@@ -162,15 +137,15 @@ CpuExecutor::Layout CpuExecutor::layout(std::int64_t slices) const {
   const Problem& p = task_.problem;
   Layout l;
   if (expanded_) {
-    l.planes_b = plane_bytes(p, p.numerator_terms());
-    l.partials = l.planes_b + plane_bytes(p, p.denominator_terms());
+    l.planes_b = cpu_plane_bytes(p, p.numerator_terms());
+    l.partials = l.planes_b + cpu_plane_bytes(p, p.denominator_terms());
   }
   l.areas = l.bytes = l.partials;
   if (partial_doubles_ == 0) return l;
-  l.areas += aligned(std::size_t(slices * partial_doubles_) * sizeof(double));
+  l.areas += cpu_partial_bytes(task_, slices);
   const std::int64_t doubles = units_ * unit_doubles_;
-  l.area_count = int(std::min(slices, area_limit(doubles)));
-  l.bytes = l.areas + std::size_t(l.area_count) * aligned(std::size_t(doubles) * sizeof(double));
+  l.area_count = int(std::min(slices, cpu_most_areas(doubles)));
+  l.bytes = l.areas + std::size_t(l.area_count) * cpu_area_bytes(doubles);
   return l;
 }
 
@@ -232,7 +207,7 @@ void CpuExecutor::run(const Call& call, void* workspace) const {
 }
 
 void CpuExecutor::run_slice(Job& job, std::int64_t index) const {
-  alignas(kAlignment) std::byte scratch[kCpuScratchBytes];  // NOLINT: not to be cleared
+  alignas(kCpuPartAlignment) std::byte scratch[kCpuScratchBytes];  // NOLINT: not to be cleared
   const Slices& cut = job.cut;
   const Call& call = job.call;
   const std::int64_t column_slice = index % cut.column_slices;
@@ -264,7 +239,7 @@ void CpuExecutor::run_slice(Job& job, std::int64_t index) const {
   const std::int64_t doubles = (c.segment_end - c.segment_begin) * unit_doubles_;
   if (doubles > 0) {
     area = job.areas.take();
-    const std::size_t step = aligned(std::size_t(units_ * unit_doubles_) * sizeof(double));
+    const std::size_t step = cpu_area_bytes(units_ * unit_doubles_);
     c.sums = job.areas_begin + std::size_t(area) * (step / sizeof(double));
     std::memset(c.sums, 0, std::size_t(doubles) * sizeof(double));
   }
@@ -357,27 +332,6 @@ void CpuExecutor::finish(const Call& call, const double* partial) const {
     write(call.db, db_entries_, partial + da_entries_ * (compensated_ ? 2 : 1), compensated_,
           call.accumulate, sign);
   }
-}
-
-std::size_t cpu_workspace_bound(const Task& task) {
-  const Problem& p = task.problem;
-  const bool last = p.layout == Layout::channels_last;
-  std::size_t bytes = 0;
-  if (last) bytes += plane_bytes(p, p.numerator_terms()) + plane_bytes(p, p.denominator_terms());
-  if (partial_doubles(task) == 0) return bytes;
-  const std::int64_t slices = SliceShape::make(task, CpuSchedule{}).most_slices;
-  bytes += aligned(std::size_t(slices * partial_doubles(task)) * sizeof(double));
-  std::size_t areas = 0;
-  for (const int vector : {1, 2, 4, 8, 16}) {
-    for (const bool expanded : {false, true}) {
-      if (expanded && !last) continue;
-      const std::int64_t doubles =
-          area_doubles(units_of(p, expanded, vector), task.sum_terms(), vector);
-      areas = std::max(
-          areas, std::size_t(area_limit(doubles)) * aligned(std::size_t(doubles) * sizeof(double)));
-    }
-  }
-  return bytes + areas;
 }
 
 }  // namespace grkan

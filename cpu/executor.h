@@ -4,9 +4,9 @@
 //
 // Workspace, each part 64-byte aligned:
 //   planes    expand only: a and b of every column, [m + 1][channels] and [terms][channels]
-//   partials  with sums: double[slices][partial_doubles]: da and db of one slice, reduced from
-//   lanes areas     with sums: what kernels add into (CpuCall::sums); one for each slice under way,
-//   so
+//   partials  with sums: double[slices][partial_doubles]: da and db of one slice, reduced from the
+//             lanes of an area
+//   areas     with sums: what kernels add into (CpuCall::sums); one for each slice under way, so
 //             that it stays in a core's cache from slice to slice
 #pragma once
 
@@ -15,9 +15,9 @@
 
 #include "core/call.h"
 #include "core/device.h"
-#include "core/schedule.h"
 #include "core/task.h"
 #include "cpu/call.h"
+#include "cpu/schedule.h"
 #include "cpu/slices.h"
 #include "cpu/thread_pool.h"
 
@@ -68,8 +68,5 @@ class CpuExecutor {
   std::size_t dy_size_ = 0;
   std::size_t out_size_ = 0;
 };
-
-// Bytes of workspace that no schedule of the task exceeds at any size.
-std::size_t cpu_workspace_bound(const Task& task);
 
 }  // namespace grkan

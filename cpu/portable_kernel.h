@@ -3,9 +3,9 @@
 // target for (below x86-64-v3), and as a kernel that needs no compiler.
 #pragma once
 
-#include "core/schedule.h"
 #include "core/task.h"
 #include "cpu/call.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

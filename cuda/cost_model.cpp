@@ -142,4 +142,41 @@ Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
   return p;
 }
 
+namespace {
+
+class CudaCostModel final : public CostModel {
+ public:
+  explicit CudaCostModel(const GpuModel& gpu) : gpu_(gpu) {}
+
+  [[nodiscard]] Prediction of_code(const SizedCall& call,
+                                   const nlohmann::json& counts) const override {
+    return predict(static_facts(on_gpu(call), counts), gpu_);
+  }
+  [[nodiscard]] SampleShape sample(const SizedCall& call) const override {
+    return sample_shape(on_gpu(call));
+  }
+  [[nodiscard]] Prediction of_execution(const SizedCall& call,
+                                        const nlohmann::json& launches) const override {
+    const GpuCall whole = on_gpu(call);
+    return predict(executed_facts(whole, sample_shape(whole), launches), gpu_);
+  }
+
+ private:
+  [[nodiscard]] GpuCall on_gpu(const SizedCall& call) const {
+    return {.task = call.task,
+            .schedule = CudaSchedule(call.schedule),
+            .gpu = gpu_,
+            .rows = call.rows,
+            .inner = call.inner};
+  }
+
+  GpuModel gpu_;
+};
+
+}  // namespace
+
+std::unique_ptr<const CostModel> CudaBackend::cost_model(const GpuModel& model) const {
+  return std::make_unique<const CudaCostModel>(model);
+}
+
 }  // namespace grkan

@@ -1,5 +1,5 @@
-// The cost model: how long launches would take on a GPU that is not here. A pure function of what
-// is known of them and of the GPU; docs/prediction.md explains it.
+// CUDA's cost model (core/cost_model.h): how long launches would take on a GPU that is not here. A
+// pure function of what is known of them and of the GPU; docs/prediction.md explains it.
 //
 //   GpuCall call{task, schedule, gpu_model("h200"), rows, inner};
 //   executed:  SampleShape sample = sample_shape(call);

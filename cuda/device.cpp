@@ -16,9 +16,6 @@ namespace {
 using cuda::Driver;
 
 constexpr const char* kDriver = "libcuda.so.1";
-// Elements of the smallest tile, and blocks a multiprocessor, that the workspace is enough for.
-constexpr std::int64_t kSmallestTile = 32;
-constexpr std::int64_t kMostBlocks = 16;
 // Drivers before this one can't capture a kernel that starts while the one before it ends.
 constexpr int kEarlyInGraphs = 12030;
 
@@ -168,7 +165,7 @@ class CudaDeviceKernel final : public Kernel {
         workspace.multiprocessors > 0 ? workspace.multiprocessors : shared_.multiprocessors);
     if (std::size_t(launch.workspace_bytes) > workspace.size) {
       fail_argument("workspace of {} bytes is too small; the schedule {} needs {} bytes",
-                    workspace.size, to_string(Schedule(schedule)), launch.workspace_bytes);
+                    workspace.size, to_string(schedule), launch.workspace_bytes);
     }
     CudaCall c = cuda_call(task(), schedule, launch, call, workspace.data);
     const std::array<CudaClear, 2> clears = cuda_clears(task(), schedule, launch, c);
@@ -301,7 +298,7 @@ class CudaDevice final : public Device {
 
   std::shared_ptr<const Kernel> load(const Task& task, const Schedule& schedule,
                                      const BinarySource& source) override {
-    const auto& cuda_schedule = std::get<CudaSchedule>(schedule);
+    const CudaSchedule cuda_schedule(schedule);
     auto wide = std::make_unique<Module>(shared_, source(schedule));
     std::unique_ptr<Module> narrow;
     if (cuda_schedule.columns > 1) {
@@ -312,33 +309,6 @@ class CudaDevice final : public Device {
   }
   std::shared_ptr<const Kernel> portable(const Task& task) override {
     fail(Status::internal, "{} was asked for a portable kernel of {}", info_.name, to_string(task));
-  }
-
-  // One wave of blocks (or, where a row alone has more tiles, those), each with the sums of its
-  // segments.
-  [[nodiscard]] WorkspaceBound workspace_bound(const Task& task) const override {
-    if (!task.sums()) return {};
-    const Problem& p = task.problem;
-    const auto sum = std::int64_t(task.sum_terms()) * std::int64_t{sizeof(double)};
-    const std::int64_t wave = std::max(kMostBlocks * shared_.multiprocessors, kMostSlabs);
-    // A width with a large prime factor may have smaller tiles.
-    const auto usual = std::get<CudaSchedule>(default_schedule(task, info_.target, 1));
-    std::int64_t smallest = kSmallestTile;
-    for (const CudaSchedule& s : {usual, narrow_schedule(task, usual)}) {
-      smallest = std::min(smallest, std::int64_t{s.tile_columns} * s.columns);
-    }
-    // last_block also keeps a sum and counts blocks for each tile.
-    const std::int64_t of_tile = 2 * sum + std::int64_t{sizeof(std::uint32_t)};
-    if (p.layout == Layout::channels_first) {
-      const std::int64_t tiles = p.segment_width() / smallest + 1;
-      return {.fixed = std::size_t(sum * wave + of_tile * (p.segments() + 1)),
-              .per_inner = std::size_t(of_tile * p.segments() * tiles)};
-    }
-    constexpr std::int64_t kWidestTile = 1024;  // columns of a tile that has whole segments
-    const std::int64_t whole =
-        std::clamp<std::int64_t>(kWidestTile / p.segment_width(), 1, p.segments());
-    const std::int64_t tiles = p.segments() * (p.segment_width() / smallest + 1);
-    return {.fixed = std::size_t(sum * wave * whole + of_tile * (tiles + 1)), .per_inner = 0};
   }
 
   void clear(void* memory, std::size_t bytes, void* stream) override {

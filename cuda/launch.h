@@ -18,8 +18,8 @@
 #include <optional>
 
 #include "core/call.h"
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 

@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/cost_model.h"
 #include "core/gpu_models.h"
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 
@@ -79,15 +80,9 @@ struct GpuCall {
   std::int64_t inner = 1;
 };
 
-// A small call whose blocks do what those of the whole call do: there are few row blocks, and each
-// has as many rows, up to 64 a thread or a slab. Executing it takes milliseconds; the whole call's
-// counts are its counts times the rows, so that long blocks' starts count a little too often. It is
-// the whole call where there is no smaller one.
-struct SampleShape {
-  std::int64_t rows = 1;
-  int multiprocessors = 1;  // as cuda/launch.h's cuda_launch takes them
-  bool operator==(const SampleShape&) const = default;
-};
+// There are few row blocks, and each has as many rows, up to 64 a thread or a slab; the whole
+// call's counts are its counts times the rows, so that long blocks' starts count a little too
+// often.
 SampleShape sample_shape(const GpuCall& call);
 
 // The launches of a call in order, memsets included.

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 
@@ -13,6 +13,8 @@ inline constexpr std::int64_t kSharedBytes = 49152;  // static shared memory of 
 inline constexpr int kProgrammaticArchitecture = 90;
 inline constexpr int kPackedArchitecture = 100;      // f32x2
 inline constexpr int kWideAccessArchitecture = 100;  // 32 bytes at once
+// Blocks a multiprocessor that are tried, and that a workspace is enough for.
+inline constexpr int kMostBlocks = 16;
 
 // Shared memory of a block: a double for each thread and sum; last_block also a word.
 inline std::int64_t cuda_shared_bytes(const Task& task, const CudaSchedule& schedule) {

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/launch.h"
 #include "core/error.h"
+#include "cuda/launch.h"
 
 namespace grkan {
 namespace {
@@ -347,9 +347,9 @@ GpuCall call_of(const char* task, const char* schedule, std::int64_t rows, const
   call.task = parse_task(task);
   call.gpu = gpu_model(gpu);
   const Target target{fmt::format("sm_{}", call.gpu.compute_capability)};
-  call.schedule = std::get<CudaSchedule>(std::string_view(schedule) == "default"
-                                             ? default_schedule(call.task, target, rows)
-                                             : parse_schedule(schedule, target));
+  call.schedule = CudaSchedule(std::string_view(schedule) == "default"
+                                   ? default_schedule(call.task, target, rows)
+                                   : parse_schedule(schedule, target));
   call.rows = rows;
   return call;
 }

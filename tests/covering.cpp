@@ -7,6 +7,8 @@
 #include <span>
 #include <utility>
 
+#include "core/backend.h"
+
 namespace grkan {
 namespace {
 
@@ -182,38 +184,9 @@ class Cover {
   std::vector<Places> taken_;
 };
 
-template <class S>
-Row row_of(const S& schedule, std::span<const Parameter<S>> parameters) {
-  Row row;
-  for (const Parameter<S>& p : parameters) row.push_back(schedule.*p.field);
-  return row;
-}
-
-template <class S>
-std::vector<Schedule> cover(const Task& task, const Target& target, Determinism determinism,
-                            const S& standard, std::span<const Parameter<S>> parameters,
-                            std::uint64_t seed) {
-  std::vector<std::vector<int>> values;
-  for (const Parameter<S>& p : parameters) {
-    values.emplace_back(p.values.begin(), p.values.end());
-    const int usual = standard.*p.field;
-    if (std::find(values.back().begin(), values.back().end(), usual) == values.back().end()) {
-      values.back().push_back(usual);
-    }
-  }
-  const auto schedule_of = [&](const Row& row) {
-    S schedule;
-    for (std::size_t p = 0; p < row.size(); ++p) schedule.*parameters[p].field = row[p];
-    return Schedule(schedule);
-  };
-  const auto why = [&](const Row& row) {
-    return why_illegal(task, schedule_of(row), target, determinism);
-  };
-  std::vector<Schedule> schedules;
-  for (const Row& row : covering_rows(values, row_of(standard, parameters), why, seed)) {
-    schedules.push_back(schedule_of(row));
-  }
-  return schedules;
+Row row_of(const Schedule& schedule) {
+  const auto parameters = std::ptrdiff_t(schedule.backend->parameters().size());
+  return {schedule.values.begin(), schedule.values.begin() + parameters};
 }
 
 }  // namespace
@@ -227,10 +200,7 @@ std::vector<ValuePair> value_pairs(const Row& row) {
 }
 
 std::vector<ValuePair> value_pairs(const Schedule& schedule) {
-  if (const auto* cpu = std::get_if<CpuSchedule>(&schedule)) {
-    return value_pairs(row_of(*cpu, cpu_parameters()));
-  }
-  return value_pairs(row_of(std::get<CudaSchedule>(schedule), cuda_parameters()));
+  return value_pairs(row_of(schedule));
 }
 
 std::vector<Row> covering_rows(const std::vector<std::vector<int>>& values, const Row& start,
@@ -245,11 +215,27 @@ std::vector<Schedule> covering_schedules(const Task& task, const Target& target,
                                          Determinism determinism, std::int64_t rows,
                                          std::int64_t inner, std::uint64_t seed) {
   const Schedule standard = default_schedule(task, target, rows, inner, determinism);
-  if (const auto* cpu = std::get_if<CpuSchedule>(&standard)) {
-    return cover(task, target, determinism, *cpu, cpu_parameters(), seed);
+  std::vector<std::vector<int>> values;
+  for (const Parameter& p : standard.backend->parameters()) {
+    const int usual = standard.values[values.size()];
+    values.emplace_back(p.values.begin(), p.values.end());
+    if (std::find(values.back().begin(), values.back().end(), usual) == values.back().end()) {
+      values.back().push_back(usual);
+    }
   }
-  return cover(task, target, determinism, std::get<CudaSchedule>(standard), cuda_parameters(),
-               seed);
+  const auto schedule_of = [&](const Row& row) {
+    Schedule schedule{.backend = standard.backend};
+    std::copy(row.begin(), row.end(), schedule.values.begin());
+    return schedule;
+  };
+  const auto why = [&](const Row& row) {
+    return why_illegal(task, schedule_of(row), target, determinism);
+  };
+  std::vector<Schedule> schedules;
+  for (const Row& row : covering_rows(values, row_of(standard), why, seed)) {
+    schedules.push_back(schedule_of(row));
+  }
+  return schedules;
 }
 
 }  // namespace grkan

@@ -41,7 +41,7 @@ std::vector<Row> covering_rows(const std::vector<std::vector<int>>& values, cons
                                const std::function<std::string(const Row&)>& why_illegal,
                                std::uint64_t seed);
 
-// The same for a task: the values of core/schedule.h's tables and the default's, legal by
+// The same for a task: the values of the backend's table and the default's, legal by
 // why_illegal. The default schedule (which depends on rows and inner) is the first.
 std::vector<Schedule> covering_schedules(const Task& task, const Target& target,
                                          Determinism determinism, std::int64_t rows,

@@ -147,11 +147,11 @@ TEST(Covering, TilesOfTasksAgainstBruteForce) {
     const Task task = parse_task(name);
     for (const char* architecture : {"sm_80", "sm_100"}) {
       const Target target{architecture};
-      const auto standard = std::get<CudaSchedule>(default_schedule(task, target, 1000));
+      const Schedule standard = default_schedule(task, target, 1000);
       Values values;
       Row start;
-      for (const Parameter<CudaSchedule>& p : cuda_parameters()) {
-        const int usual = standard.*p.field;
+      for (const Parameter& p : standard.backend->parameters()) {
+        const int usual = standard.values[start.size()];
         const bool rules = p.name == "columns" || p.name == "rows_in_flight" || p.name == "run" ||
                            p.name == "tile_columns" || p.name == "tile_rows" ||
                            p.name == "min_blocks";
@@ -161,9 +161,9 @@ TEST(Covering, TilesOfTasksAgainstBruteForce) {
         start.push_back(usual);
       }
       const WhyIllegal why = [&](const Row& row) {
-        CudaSchedule s;
-        for (std::size_t i = 0; i < row.size(); ++i) s.*cuda_parameters()[i].field = row[i];
-        return why_illegal(task, Schedule(s), target);
+        Schedule s{.backend = standard.backend};
+        std::copy(row.begin(), row.end(), s.values.begin());
+        return why_illegal(task, s, target);
       };
       const Space wanted = brute_force(values, why);
       const std::vector<Row> rows = covering_rows(values, start, why, 3);

@@ -55,7 +55,7 @@ CpuWork work_of(const std::string& task, const std::string& schedule, const std:
   const Schedule s = parse_schedule(schedule, t);
   EXPECT_EQ(why_illegal(parsed, s, t), "") << task << " " << schedule;
   return {.task = parsed,
-          .schedule = std::get<CpuSchedule>(s),
+          .schedule = CpuSchedule(s),
           .target = t,
           .cpu = cpu,
           .rows = rows,
@@ -173,7 +173,7 @@ CpuWork random_work(RandomGenerator& generator, std::int64_t rows) {
   CpuWork work;
   work.task = random_task(generator);
   work.target = parse_target(targets[generator() % targets.size()]);
-  work.schedule = std::get<CpuSchedule>(random_schedule(generator, work.task, work.target));
+  work.schedule = CpuSchedule(random_schedule(generator, work.task, work.target));
   work.cpu = cpu_models()[generator() % cpu_models().size()];
   work.rows = rows;
   const bool first = work.task.problem.layout == Layout::channels_first;
@@ -211,7 +211,7 @@ TEST(CpuCostModel, TheWholeSpaceOfATask) {
     for (const Schedule& s :
          enumerate_space(task, target, Determinism::run_to_run, 1000).schedules) {
       const Prediction p = predict({.task = task,
-                                    .schedule = std::get<CpuSchedule>(s),
+                                    .schedule = CpuSchedule(s),
                                     .target = target,
                                     .cpu = cpu_model("zen4"),
                                     .rows = 1000,

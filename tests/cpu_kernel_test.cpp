@@ -46,7 +46,7 @@ class CpuKernels : public testing::Test {
   void check(const char* task_text, const char* schedule_text, const SampleOptions& options,
              const Cut& cut = {}) {
     const Task task = parse_task(task_text);
-    check(task, std::get<CpuSchedule>(parse_schedule(schedule_text, target_)), options, cut);
+    check(task, CpuSchedule(parse_schedule(schedule_text, target_)), options, cut);
   }
 
   Target target_;
@@ -95,7 +95,7 @@ TEST_F(CpuKernels, DefaultSchedulesOfKat) {
     for (const Task& task : {forward_task(p), backward_task(p)}) {
       const Schedule schedule = default_schedule(task, target_, 400, 5);
       const bool first = p.layout == Layout::channels_first;
-      check(task, std::get<CpuSchedule>(schedule), {.rows = 400, .inner = first ? 5 : 1});
+      check(task, CpuSchedule(schedule), {.rows = 400, .inner = first ? 5 : 1});
     }
   }
 }
@@ -129,8 +129,7 @@ TEST_F(CpuKernels, InPlace) {
 // The bits of a kernel don't depend on how rows are cut at block boundaries: sums included.
 TEST_F(CpuKernels, CutsGiveTheSameBits) {
   const Task task = parse_task("backward.dx.da.db/p5q4-A-c96-g4-f32-last");
-  const auto schedule =
-      std::get<CpuSchedule>(parse_schedule("v8_u1_r4_bcast_run64_split_cached", target_));
+  const auto schedule = CpuSchedule(parse_schedule("v8_u1_r4_bcast_run64_split_cached", target_));
   const Binary binary = compile_cpu(task, schedule, target_);
   const CpuModule module(binary.code);
   const CpuKernel kernel = module.entry(binary.kernels.at(0).symbol);
@@ -151,8 +150,7 @@ TEST_F(CpuKernels, CutsGiveTheSameBits) {
 // Each of a thousand terms is below half a unit of the first: a plain sum would stay at 1.
 TEST_F(CpuKernels, F64SumsAreCompensated) {
   const Task task = parse_task("backward.da/p0q0-A-c1-g1-f64-last");
-  const auto schedule =
-      std::get<CpuSchedule>(parse_schedule("v1_u1_r1_bcast_run32_split_cached", target_));
+  const auto schedule = CpuSchedule(parse_schedule("v1_u1_r1_bcast_run32_split_cached", target_));
   const Binary binary = compile_cpu(task, schedule, target_);
   const CpuModule module(binary.code);
   std::vector<double> x(1001, 0.0);

@@ -1,6 +1,4 @@
 // The loader of CPU objects: LLVM's own JIT linking as the oracle, and damaged files.
-#include "cpu/loader.h"
-
 #include <elf.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/MemoryBuffer.h>
@@ -11,6 +9,7 @@
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/sample.h"
+#include "cpu/loader.h"
 #include "tests/cpu_run.h"
 
 namespace grkan {
@@ -42,8 +41,7 @@ class CpuLoader : public testing::Test {
 
 Binary compile_text(const char* task, const char* schedule) {
   const Target target = host_target();
-  return compile_cpu(parse_task(task), std::get<CpuSchedule>(parse_schedule(schedule, target)),
-                     target);
+  return compile_cpu(parse_task(task), CpuSchedule(parse_schedule(schedule, target)), target);
 }
 
 Binary some_kernel() {

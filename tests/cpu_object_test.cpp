@@ -89,7 +89,7 @@ TEST(CpuObject, NarrowConversionsCallNothing) {
 TEST(CpuObject, BinaryTellsWhatItIs) {
   const Task task = parse_task("forward/p5q4-A-c768-g8-f32-last");
   const Target target{"x86-64-v3"};
-  const auto schedule = std::get<CpuSchedule>(parse_schedule("v8_u1_r4_bcast_cached", target));
+  const auto schedule = CpuSchedule(parse_schedule("v8_u1_r4_bcast_cached", target));
   const Binary binary = compile_cpu(task, schedule, target);
   EXPECT_EQ(binary.task, task);
   EXPECT_EQ(binary.compiled_schedule, "v8_u1_r4_bcast_cached");
@@ -108,8 +108,7 @@ TEST(CpuObject, BinaryTellsWhatItIs) {
 TEST(CpuObject, EmitsEveryStage) {
   const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");
   const Target target{"x86-64-v3"};
-  const auto schedule =
-      std::get<CpuSchedule>(parse_schedule("v8_u1_r4_bcast_run64_split_nt", target));
+  const auto schedule = CpuSchedule(parse_schedule("v8_u1_r4_bcast_run64_split_nt", target));
   const auto has = [&](std::string_view stage, std::string_view word) {
     return emit_cpu(task, schedule, target, stage).find(word) != std::string::npos;
   };
@@ -131,8 +130,7 @@ TEST(CpuObject, EmitsEveryStage) {
 TEST(CpuObject, ArithmeticIsAsWritten) {
   const Task task = parse_task("backward.da/p0q1-A-c64-g1-f32-last");
   const Target target{"x86-64-v4"};
-  const auto schedule =
-      std::get<CpuSchedule>(parse_schedule("v16_u1_r1_bcast_run32_fused_cached", target));
+  const auto schedule = CpuSchedule(parse_schedule("v16_u1_r1_bcast_run32_fused_cached", target));
   const std::string assembly = emit_cpu(task, schedule, target, "asm");
   EXPECT_NE(assembly.find("vmulps"), std::string::npos) << assembly;
   EXPECT_NE(assembly.find("vaddps"), std::string::npos) << assembly;
@@ -169,8 +167,7 @@ TEST(CpuObject, RefusesWhatIsIllegal) {
 TEST(CpuObject, ThreadsCompileAtOnce) {
   const Task task = parse_task("backward.dx.da.db/p3q3-A-c96-g8-f32-last");
   const Target target{"x86-64-v3"};
-  const auto schedule =
-      std::get<CpuSchedule>(parse_schedule("v8_u1_r4_bcast_run64_split_cached", target));
+  const auto schedule = CpuSchedule(parse_schedule("v8_u1_r4_bcast_run64_split_cached", target));
   const std::string expected = compile_cpu(task, schedule, target).code;
   std::vector<std::thread> threads;
   std::vector<std::string> codes(4);

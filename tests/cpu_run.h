@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "core/call.h"
-#include "cpu/call.h"
 #include "core/half.h"
 #include "core/problem.h"
 #include "core/schedule.h"
 #include "core/task.h"
+#include "cpu/call.h"
 
 namespace grkan {
 

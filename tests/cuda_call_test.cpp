@@ -1,17 +1,14 @@
 // The launch of CUDA kernels: grids, workspace, alignment, errors.
-#include "cuda/launch.h"
-
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "cuda/launch.h"
 
 namespace grkan {
 namespace {
 
 const Target kTarget{"sm_90"};
-CudaSchedule schedule_of(const char* text) {
-  return std::get<CudaSchedule>(parse_schedule(text, kTarget));
-}
+CudaSchedule schedule_of(const char* text) { return CudaSchedule(parse_schedule(text, kTarget)); }
 
 TEST(CudaLaunch, FillsEachMultiprocessorOnce) {
   const Task task = parse_task("backward.dx.da.db/p5q4-A-c768-g8-f32-last");

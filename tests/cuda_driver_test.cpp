@@ -92,7 +92,7 @@ struct CudaTest : ::testing::Test {
   CudaTest() {
     fake.reset();
     task = backward_task(parse_problem("p5q4-A-c64-g2-f32-last"));
-    schedule = std::get<CudaSchedule>(default_schedule(task, {"sm_90"}, 1000));
+    schedule = CudaSchedule(default_schedule(task, {"sm_90"}, 1000));
   }
 
   static Binary binary(const Task& of, const Schedule& wanted, const std::string& code) {
@@ -103,7 +103,7 @@ struct CudaTest : ::testing::Test {
     b.compiler = "nvrtc 13.0.88";
     b.code = code;
     b.ptx = "ptx";
-    const bool narrow = std::get<CudaSchedule>(wanted).columns == 1;
+    const bool narrow = CudaSchedule(wanted).columns == 1;
     b.kernels.resize(2);
     b.kernels[0].symbol = narrow ? "narrow" : "wide";
     b.kernels[1].symbol = narrow ? "narrow2" : "wide2";
@@ -236,7 +236,7 @@ TEST_F(CudaTest, NarrowSchedulesAreLegal) {
         "p12q12-A-c1024-g8-f32-last", "p15q15-C-c1024-g8-f64-last"}) {
     for (const Task& t : {forward_task(parse_problem(text)), backward_task(parse_problem(text))}) {
       const Schedule wide = default_schedule(t, {"sm_90"}, 1000);
-      const CudaSchedule narrow = narrow_schedule(t, std::get<CudaSchedule>(wide));
+      const CudaSchedule narrow = narrow_schedule(t, CudaSchedule(wide));
       EXPECT_EQ(narrow.columns, 1);
       EXPECT_EQ(why_illegal(t, narrow, {"sm_90"}), "") << to_string(t);
     }
@@ -308,7 +308,7 @@ TEST_F(CudaTest, WorkspaceBoundHoldsForDefaults) {
         "p5q4-A-c8416-g16-f32-last", "p5q4-A-c10007-g1-f32-last"}) {
     const Task t = backward_task(parse_problem(text));
     const bool first = t.problem.layout == Layout::channels_first;
-    const auto wide = std::get<CudaSchedule>(default_schedule(t, {"sm_90"}, 1000));
+    const auto wide = CudaSchedule(default_schedule(t, {"sm_90"}, 1000));
     CudaSchedule last = wide;
     last.sums = CudaSchedule::last_block;
     CudaSchedule slabs = last;

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "codegen/cuda/source.h"
-#include "cuda/launch.h"
 #include "core/half.h"
+#include "cuda/launch.h"
 
 namespace grkan {
 

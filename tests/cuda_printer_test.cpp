@@ -1,8 +1,7 @@
 // The printer of scalar MLIR as CUDA C++: its forms, and that it refuses what it does not know.
-#include "codegen/cuda/printer.h"
-
 #include <gtest/gtest.h>
 
+#include "codegen/cuda/printer.h"
 #include "core/error.h"
 
 namespace grkan {

@@ -1,10 +1,9 @@
 // The generated CUDA source: its text, and what it computes when its threads run on the host.
-#include "codegen/cuda/source.h"
-
 #include <gtest/gtest.h>
 
 #include <random>
 
+#include "codegen/cuda/source.h"
 #include "core/check.h"
 #include "core/error.h"
 #include "core/random_task.h"
@@ -18,7 +17,7 @@ const Target kHostTarget{"sm_75"};  // what tests/cuda_host.h compiles for
 constexpr const char* kBackward = "backward.dx.da.db/p5q4-A-c768-g8-f32-last";
 
 CudaSchedule default_of(const Task& task, const Target& target = kTarget) {
-  return std::get<CudaSchedule>(default_schedule(task, target, 1000));
+  return CudaSchedule(default_schedule(task, target, 1000));
 }
 CudaSource source_of(const char* text) {
   const Task task = parse_task(text);
@@ -130,7 +129,7 @@ TEST(CudaOnHost, TableOfProblems) {
     const Task task = parse_task(text);
     Case one{{task, default_of(task, kHostTarget)}, {}};
     if (*schedule != '\0') {
-      one.kernel.schedule = std::get<CudaSchedule>(parse_schedule(schedule, kTarget));
+      one.kernel.schedule = CudaSchedule(parse_schedule(schedule, kTarget));
     }
     one.options.rows = rows;
     one.options.inner = inner;
@@ -167,7 +166,7 @@ TEST(CudaOnHost, RandomTasks) {
   while (int(cases.size()) < count) {
     const Task task = random_task(generator);
     if (task.problem.channels > 512) continue;
-    Case one{{task, std::get<CudaSchedule>(random_schedule(generator, task, kHostTarget))},
+    Case one{{task, CudaSchedule(random_schedule(generator, task, kHostTarget))},
              random_sample_options(generator, task)};
     // Shuffles have no host form; the virtual GPU runs them.
     if (one.kernel.schedule.sums == CudaSchedule::last_block) {

@@ -1,5 +1,7 @@
 // The CPU executor with the portable kernel: slices, sums, planes and workspace, against the
 // reference. Generated kernels take the same road (check, and the generator's own tests).
+#include "cpu/executor.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,10 +12,9 @@
 #include "core/check.h"
 #include "core/sample.h"
 #include "core/sample_run.h"
+#include "cpu/portable_kernel.h"
 #include "cpu/slices.h"
 #include "runtime/context.h"
-#include "cpu/executor.h"
-#include "cpu/portable_kernel.h"
 
 namespace grkan {
 namespace {
@@ -31,7 +32,7 @@ struct AlignedBytes {
 void run(const Task& task, const Call& call, ThreadPool& pool, int slice_rows) {
   const CpuExecutor executor(task, portable_schedule(task, slice_rows), nullptr, pool);
   const std::size_t size = executor.workspace_size(call.rows, call.inner);
-  EXPECT_LE(size, cpu_workspace_bound(task));
+  EXPECT_LE(size, cpu_backend().workspace_bound(task, {}, 1).bytes(call.inner));
   const AlignedBytes workspace(size);
   executor.run(call, workspace.data);
 }

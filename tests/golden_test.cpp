@@ -46,13 +46,14 @@ std::vector<Golden> table() {
 
 // The default schedule, with what the text names.
 CudaSchedule schedule_of(const Golden& golden, const Task& task, const Target& target) {
-  auto schedule = std::get<CudaSchedule>(default_schedule(task, target, 25216));
-  if (golden.schedule == "default") return schedule;
-  const auto named = std::get<CudaSchedule>(parse_schedule(golden.schedule, target));
-  for (const Parameter<CudaSchedule>& p : cuda_parameters()) {
-    if (p.compiled && named.*p.field != 0) schedule.*p.field = named.*p.field;
+  Schedule schedule = default_schedule(task, target, 25216);
+  if (golden.schedule == "default") return CudaSchedule(schedule);
+  const Schedule named = parse_schedule(golden.schedule, target);
+  const auto parameters = cuda_backend().parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].compiled && named.values[i] != 0) schedule.values[i] = named.values[i];
   }
-  return schedule;
+  return CudaSchedule(schedule);
 }
 
 std::string generate(const Golden& golden) {

@@ -5,8 +5,8 @@
 #include "bench/gradient_floor.h"
 #include "codegen/cuda/binary.h"
 #include "codegen/cuda/nvrtc.h"
+#include "tests/support/virtual_sample.h"
 #include "tests/virtual_gpu/findings.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {
@@ -21,9 +21,8 @@ struct Case {
 void check_mean_error(const Case& one, std::int64_t rows) {
   const Target target = parse_target(one.target);
   const Task task = parse_task(std::string("backward.dx.da.db/") + one.problem);
-  const auto schedule =
-      std::get<CudaSchedule>(*one.schedule == '\0' ? default_schedule(task, target, rows)
-                                                   : parse_schedule(one.schedule, target));
+  const auto schedule = CudaSchedule(*one.schedule == '\0' ? default_schedule(task, target, rows)
+                                                           : parse_schedule(one.schedule, target));
   const std::string ptx = build_cuda(task, schedule, target).output.ptx;
   GradientError error;
   GradientError floor;

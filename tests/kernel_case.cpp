@@ -5,10 +5,10 @@
 #include <exception>
 
 #include "codegen/cuda/binary.h"
-#include "cuda/launch.h"
 #include "core/reference.h"
+#include "cuda/launch.h"
+#include "tests/support/virtual_sample.h"
 #include "tests/virtual_gpu/findings.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {
@@ -86,7 +86,7 @@ const CaseRunner::Bits& CaseRunner::gpu_to_gpu_bits() {
   if (!gpu_to_gpu_bits_) {
     const Task& task = sample_.task();
     const SampleOptions& o = sample_.options();
-    const auto schedule = std::get<CudaSchedule>(
+    const auto schedule = CudaSchedule(
         default_schedule(task, kFirstTarget, o.rows, o.inner, Determinism::gpu_to_gpu));
     const CudaSchedule serving = serving_schedule(task, schedule, sample_.call());
     VirtualKernel(task, serving, kFirstTarget).run(sample_, {0, 0}, 1);

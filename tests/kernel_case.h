@@ -10,9 +10,9 @@
 
 #include "core/check.h"
 #include "core/sample.h"
-#include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 

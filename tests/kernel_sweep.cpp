@@ -94,7 +94,7 @@ std::vector<CudaSchedule> schedules_of(const SweepProblem& problem, const Target
        covering_schedules(problem.task, target, Determinism::not_guaranteed, problem.sample.rows,
                           problem.sample.inner, seed)) {
     const CudaSchedule serving =
-        serving_schedule(problem.task, std::get<CudaSchedule>(schedule), sample.call());
+        serving_schedule(problem.task, CudaSchedule(schedule), sample.call());
     if (std::find(schedules.begin(), schedules.end(), serving) == schedules.end()) {
       schedules.push_back(serving);
     }

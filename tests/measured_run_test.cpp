@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "cpu/schedule.h"
 #include "tests/invented_trial.h"
 #include "tuner/records.h"
 
@@ -23,7 +24,7 @@ using Json = nlohmann::ordered_json;
 const Task kTask = parse_task("forward/p5q4-A-c768-g8-f32-last");
 const Target kTarget = parse_target("x86-64-v3");
 
-CpuSchedule cpu(const Schedule& schedule) { return std::get<CpuSchedule>(schedule); }
+CpuSchedule cpu(const Schedule& schedule) { return CpuSchedule(schedule); }
 
 TuneRequest request(Effort effort = Effort::quick) {
   TuneRequest r;

@@ -12,9 +12,9 @@
 
 #include "codegen/compiler.h"
 #include "codegen/cuda/binary.h"
-#include "cuda/launch.h"
 #include "core/error.h"
 #include "core/random_task.h"
+#include "cuda/launch.h"
 
 namespace grkan {
 namespace {
@@ -23,7 +23,7 @@ namespace {
   if (find_nvrtcs().empty()) GTEST_SKIP() << "SKIP: no NVRTC on this machine"
 
 CudaSchedule default_of(const Task& task, const Target& target) {
-  return std::get<CudaSchedule>(default_schedule(task, target, 25216));
+  return CudaSchedule(default_schedule(task, target, 25216));
 }
 
 // What holds for every kernel. Returns its registers.
@@ -105,7 +105,7 @@ TEST(Nvrtc, RandomSchedules) {
   for (int i = 0; i < count; ++i) {
     const Target target{i % 2 == 0 ? "sm_75" : "sm_100"};
     const Task task = random_task(generator);
-    check_build(task, std::get<CudaSchedule>(random_schedule(generator, task, target)), target);
+    check_build(task, CudaSchedule(random_schedule(generator, task, target)), target);
   }
 }
 

@@ -6,8 +6,8 @@
 #include "codegen/cuda/nvrtc.h"
 #include "core/check.h"
 #include "core/error.h"
+#include "tests/support/virtual_sample.h"
 #include "tests/virtual_gpu/findings.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

@@ -35,7 +35,7 @@ struct PlanTest : ::testing::Test {
     w.device = describe(context.device("cpu").info());
     w.rows = {low, high};
     w.tuned_rows = low;
-    CpuSchedule s = std::get<CpuSchedule>(default_schedule(task, host_target(), low));
+    CpuSchedule s = CpuSchedule(default_schedule(task, host_target(), low));
     s.slice_rows = slice;
     w.schedule = to_string(Schedule(s));
     w.time = TimeNs{.median = 1000, .p10 = 900, .p90 = 1100, .samples = 9};
@@ -68,7 +68,7 @@ TEST_F(PlanTest, WinnersAnswerForTheirRangesExactly) {
     const Choice choice = plan.choose(Direction::forward, rows, 1);
     EXPECT_EQ(choice.evidence, "measured");
     EXPECT_TRUE(choice.rows.holds(rows));
-    return std::get<CpuSchedule>(choice.schedule).slice_rows;
+    return CpuSchedule(choice.schedule).slice_rows;
   };
   EXPECT_EQ(slice(100), 64);
   EXPECT_EQ(slice(149), 64);

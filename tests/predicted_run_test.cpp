@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "cuda/launch.h"
 #include "core/error.h"
-#include "tests/invented_trial.h"
+#include "cuda/launch.h"
 #include "cuda/launch_facts.h"
+#include "tests/invented_trial.h"
 
 namespace grkan {
 namespace {
@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 const Task kTask = parse_task("forward/p5q4-A-c768-g8-f32-last");
 constexpr std::int64_t kRows = 25216;
 
-CudaSchedule cuda(const Schedule& schedule) { return std::get<CudaSchedule>(schedule); }
+CudaSchedule cuda(const Schedule& schedule) { return CudaSchedule(schedule); }
 
 TuneRequest request() {
   TuneRequest r;

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "core/error.h"
+#include "cuda/schedule.h"
 #include "tests/invented_trial.h"
 
 namespace grkan {
 namespace {
 
-CompiledCandidate candidate(int threads, std::optional<int> registers, int spills = 0,
-                            int shared = 0) {
+CompiledSchedule candidate(int threads, std::optional<int> registers, int spills = 0,
+                           int shared = 0) {
   CudaSchedule schedule;
   schedule.tile_columns = 32;
   schedule.tile_rows = threads / 32;
@@ -25,8 +26,13 @@ CompiledCandidate candidate(int threads, std::optional<int> registers, int spill
                      .code_bytes = {}}};
 }
 
+std::string why_pruned(const CompiledSchedule& candidate, const CompiledSchedule& standard,
+                       const GpuModel& gpu) {
+  return cuda_backend().why_pruned(candidate, standard, parse_target("sm_90"), &gpu);
+}
+
 TEST(Pruning, WhatDoesNotFitIsOut) {
-  const CompiledCandidate standard = candidate(256, 64);
+  const CompiledSchedule standard = candidate(256, 64);
   // 65536 registers: 1024 threads of 64 fill them, of 72 don't fit.
   EXPECT_EQ(why_pruned(candidate(1024, 64), standard, gpu_model("h200")), "");
   EXPECT_EQ(
@@ -36,7 +42,7 @@ TEST(Pruning, WhatDoesNotFitIsOut) {
 }
 
 TEST(Pruning, MoreSpillsThanTheDefault) {
-  const CompiledCandidate standard = candidate(256, 64, 8);
+  const CompiledSchedule standard = candidate(256, 64, 8);
   EXPECT_EQ(why_pruned(candidate(256, 64, 40), standard, gpu_model("a100-80")), "");
   EXPECT_EQ(why_pruned(candidate(256, 64, 44), standard, gpu_model("a100-80")),
             "spills 44 bytes a thread");
@@ -46,7 +52,7 @@ TEST(Pruning, MoreSpillsThanTheDefault) {
 
 TEST(Pruning, FewWarps) {
   // 64 threads and 40 KiB: 164 KiB hold four blocks of two warps; 80 KiB one of two.
-  const CompiledCandidate standard = candidate(256, 64);
+  const CompiledSchedule standard = candidate(256, 64);
   EXPECT_EQ(why_pruned(candidate(64, 64, 0, 39 * 1024), standard, gpu_model("a100-80")), "");
   EXPECT_EQ(why_pruned(candidate(64, 64, 0, 80 * 1024), standard, gpu_model("a100-80")),
             "4 warps on a multiprocessor at once");
@@ -56,7 +62,7 @@ TEST(Pruning, FewWarps) {
 }
 
 TEST(Pruning, WhatIsNotToldRulesNothingOut) {
-  const CompiledCandidate unknown = {candidate(1024, {}).schedule, {}};
+  const CompiledSchedule unknown = {candidate(1024, {}).schedule, {}};
   EXPECT_EQ(why_pruned(unknown, candidate(256, 64), gpu_model("t4")), "");
   EXPECT_EQ(why_pruned(unknown, unknown, gpu_model("t4")), "");
 }

@@ -41,7 +41,7 @@ Table invented() {
   const Space space = enumerate_space(table.task, table.target, Determinism::run_to_run, 25216);
   table.candidates.clear();
   for (const Schedule& schedule : space.schedules) {
-    const auto& s = std::get<CpuSchedule>(schedule);
+    const auto& s = CpuSchedule(schedule);
     const double us = 300.0 * (s.vector == 16 ? 0.8 : 1) * (s.rows == 8 ? 0.9 : 1) *
                       (s.stores == CpuSchedule::nontemporal ? 0.95 : 1) *
                       (s.prefetch == 2 ? 0.97 : 1);
@@ -124,7 +124,7 @@ TEST(Table, FilesAreNamedForTaskAndSize) {
 TEST(Replay, ExhaustiveFindsTheBest) {
   const Table table = invented();
   const auto best =
-      std::get<CpuSchedule>(parse_schedule(table.candidates[table.best()].schedule, table.target));
+      CpuSchedule(parse_schedule(table.candidates[table.best()].schedule, table.target));
   EXPECT_EQ(best.vector, 16);
   EXPECT_EQ(best.rows, 8);
   const auto strategy = exhaustive_strategy();
@@ -177,7 +177,7 @@ TEST(Portfolio, ChoosesWhatServesAllTablesTogether) {
   for (const int rows : {8, 2}) {
     Table table = invented();
     for (TableCandidate& c : table.candidates) {
-      const auto s = std::get<CpuSchedule>(parse_schedule(c.schedule, table.target));
+      const auto s = CpuSchedule(parse_schedule(c.schedule, table.target));
       const double us = s.rows == rows ? 100 : s.rows == 4 ? 115 : 150;
       if (c.status == CandidateStatus::ok) c.us = {us * (s.unroll == 1 ? 1 : 1.5)};
       if (c.status == CandidateStatus::ok) c.reference_us = {150};

@@ -332,17 +332,6 @@ TEST_F(ReportPageTest, ParametersThatVaryHaveTheirValues) {
   EXPECT_EQ(by_name["slice_rows"]["of"], Json({0, nullptr, 1}));
 }
 
-TEST(ReportPage, EveryParameterHasAUnitOrWords) {
-  const auto hold = [](const auto& parameters) {
-    for (const auto& parameter : parameters) {
-      if (!parameter.words.empty()) continue;
-      EXPECT_NE(parameter_unit(parameter.name), "") << parameter.name;
-    }
-  };
-  hold(cpu_parameters());
-  hold(cuda_parameters());
-}
-
 std::size_t count(const std::string& text, const std::string& word) {
   std::size_t n = 0;
   for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++n;

@@ -76,7 +76,7 @@ TEST(Sass, MissingDisassemblerIsAReasonNotAFailure) {
   setenv("GRKAN_NVDISASM", "/nowhere/nvdisasm", 1);
   const Task task = parse_task("forward/p5q4-A-c192-g8-f32-last");
   const Target target{"sm_90"};
-  const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, 25216));
+  const auto schedule = CudaSchedule(default_schedule(task, target, 25216));
   const nlohmann::json json =
       count_instructions(compile_cuda(task, schedule, target), schedule, 25216, 1, 132);
   EXPECT_TRUE(json["instructions_per_element"]["sass"].is_null());
@@ -99,7 +99,7 @@ TEST(Sass, EveryKindOfSumIsCounted) {
         "v4_r2_x48_y4_newton_run16_lastblock@blocks4",
         "v2_r1_x96_y2_newton_run16_lastblock@blocks4",
         "v4_r2_x48_y4_newton_run16_blockatomics@blocks4"}) {
-    const auto schedule = std::get<CudaSchedule>(parse_schedule(text, target));
+    const auto schedule = CudaSchedule(parse_schedule(text, target));
     const nlohmann::json json =
         count_instructions(compile_cuda(task, schedule, target), schedule, 25216, 1, 132);
     ASSERT_FALSE(json["launches"].is_null()) << text << ": " << json.dump();
@@ -140,7 +140,7 @@ TEST(Sass, InstructionsAnElementStayWithinTheirBudget) {
       for (const char* direction : {"forward", "backward.dx.da.db"}) {
         const Task task = parse_task(fmt::format("{}/p5q4-A-c{}-g8-f32-last", direction, channels));
         const Target target{name};
-        const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, 25216));
+        const auto schedule = CudaSchedule(default_schedule(task, target, 25216));
         const nlohmann::json json =
             count_instructions(compile_cuda(task, schedule, target), schedule, 25216, 1, 132);
         if (json["instructions_per_element"]["sass"].is_null() &&

@@ -36,8 +36,8 @@ TEST(Schedule, PrintsAndParsesBack) {
 TEST(Schedule, TheCompiledPartStandsAloneAndTheLaunchPartHasDefaults) {
   const Schedule s = parse_schedule("v8_u1_r4_bcast_run64_split_nt", kCpu);
   EXPECT_EQ(compiled_text(s), "v8_u1_r4_bcast_run64_split_nt");
-  EXPECT_EQ(std::get<CpuSchedule>(s).slice_rows, CpuSchedule{}.slice_rows);
-  EXPECT_EQ(std::get<CpuSchedule>(parse_schedule("v8_u1_r4_bcast_cached", kCpu)).run, 0);
+  EXPECT_EQ(CpuSchedule(s).slice_rows, CpuSchedule{}.slice_rows);
+  EXPECT_EQ(CpuSchedule(parse_schedule("v8_u1_r4_bcast_cached", kCpu)).run, 0);
 }
 
 TEST(Schedule, AnyLegalOneParsesBackAndSurvivesItsText) {
@@ -77,7 +77,7 @@ TEST(Schedule, DefaultsAreAlwaysLegal) {
       for (const std::int64_t rows : {0, 1, 33, 1000000}) {
         const Schedule s = default_schedule(task, target, rows, 1 + i % 3);
         if (target.cuda()) {
-          const CudaSchedule narrow = narrow_schedule(task, std::get<CudaSchedule>(s));
+          const CudaSchedule narrow = narrow_schedule(task, CudaSchedule(s));
           EXPECT_EQ(why_illegal(task, narrow, target), "") << to_string(task);
         }
         ASSERT_EQ(why_illegal(task, s, target), "")
@@ -158,20 +158,15 @@ TEST(Schedule, WhyIllegalNamesTheValues) {
 
 TEST(Schedule, EveryParameterPrintsDifferently) {
   // Two schedules that differ in one field have different texts: winners and files depend on it.
-  for (const Parameter<CudaSchedule>& p : cuda_parameters()) {
-    CudaSchedule one{.min_blocks = 1, .run = 1, .sums = 1};
-    CudaSchedule two = one;
-    one.*p.field = 1;
-    two.*p.field = 2;
-    if (p.words.size() == 1) two.*p.field = 0;
-    EXPECT_NE(to_string(Schedule(one)), to_string(Schedule(two))) << p.name;
-  }
-  for (const Parameter<CpuSchedule>& p : cpu_parameters()) {
-    CpuSchedule one{.run = 1, .backward = 1};
-    CpuSchedule two = one;
-    one.*p.field = 1;
-    two.*p.field = 2;
-    EXPECT_NE(to_string(Schedule(one)), to_string(Schedule(two))) << p.name;
+  for (const Target& target : {kCpu, kGpu}) {
+    const std::span<const Parameter> parameters = backend_of(target).parameters();
+    Schedule one{.backend = &backend_of(target)};
+    for (std::size_t i = 0; i < parameters.size(); ++i) one.values[i] = 1;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      Schedule two = one;
+      two.values[i] = parameters[i].words.size() == 1 ? 0 : 2;
+      EXPECT_NE(to_string(one), to_string(two)) << parameters[i].name;
+    }
   }
 }
 
@@ -184,7 +179,7 @@ TEST(Schedule, GpuToGpuIsTheSameOnEveryGpu) {
     EXPECT_EQ(default_schedule(task, Target{target}, 5, 1, kClass), fixed) << target;
     EXPECT_EQ(why_illegal(task, fixed, Target{target}, kClass), "") << target;
   }
-  CudaSchedule other = std::get<CudaSchedule>(fixed);
+  CudaSchedule other = CudaSchedule(fixed);
   other.loads = 1;
   other.min_blocks = 2;
   EXPECT_EQ(why_illegal(task, other, kGpu, kClass), "");

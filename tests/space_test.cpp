@@ -72,7 +72,7 @@ TEST(Space, RowsOfATileFillASector) {
     const Problem p = parse_task(task).problem;
     const int size = int(std::min(size_of(p.x_type), size_of(p.y_type)));
     for (const Schedule& schedule : space_of(task, "sm_90").schedules) {
-      const auto& s = std::get<CudaSchedule>(schedule);
+      const auto& s = CudaSchedule(schedule);
       EXPECT_GE(s.columns * s.tile_columns * size, 32) << task << " " << to_string(schedule);
     }
   }
@@ -96,8 +96,8 @@ TEST(Space, GpuToGpuLeavesTheFixedSchedule) {
   // What moves memory is free, what rounds is not.
   EXPECT_GT(space.schedules.size(), 1U);
   for (const Schedule& schedule : space.schedules) {
-    CpuSchedule same = std::get<CpuSchedule>(schedule);
-    const CpuSchedule& first = std::get<CpuSchedule>(space.schedules.front());
+    CpuSchedule same = CpuSchedule(schedule);
+    const CpuSchedule& first = CpuSchedule(space.schedules.front());
     same.stores = first.stores;
     same.prefetch = first.prefetch;
     EXPECT_EQ(same, first) << to_string(schedule);
@@ -129,7 +129,7 @@ TEST(Space, StoresPastTheCachesAreForLargeOutputs) {
   const auto past_caches = [&](const char* text, std::int64_t rows) {
     const Space space = enumerate_space(parse_task(text), target, Determinism::run_to_run, rows);
     return std::count_if(space.schedules.begin(), space.schedules.end(), [](const Schedule& s) {
-      return std::get<CpuSchedule>(s).stores == CpuSchedule::nontemporal;
+      return CpuSchedule(s).stores == CpuSchedule::nontemporal;
     });
   };
   // 16 MiB are 4096 rows of 1024 channels in f32.

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <string>
-#include <variant>
 
+#include "cpu/schedule.h"
 #include "tuner/space.h"
 
 namespace grkan {
@@ -36,15 +36,13 @@ TEST(StartingPoints, AreCandidatesOfEverySpaceAndNoneTwice) {
 
 TEST(StartingPoints, TheNearestCandidateStandsForAPoint) {
   const Target target = parse_target("x86-64-v4");
-  const auto cpu = [&](const char* text) {
-    return std::get<CpuSchedule>(parse_schedule(text, target));
-  };
+  const auto cpu = [&](const char* text) { return parse_schedule(text, target); };
   Space space;
   for (const char* text : {"v16_u1_r1_bcast_cached@slice256", "v16_u2_r1_bcast_nt@slice64",
                            "v16_u2_r8_bcast_nt_pf1@slice64"}) {
     space.schedules.push_back(parse_schedule(text, target));
   }
-  const std::vector<CpuSchedule> points = {
+  const std::vector<Schedule> points = {
       cpu("v8_u2_r8_bcast_nt_pf1@slice256"),  // as the last but for the slice; another vector
       cpu("v8_u1_r1_bcast_cached@slice64"),   // the default's: left out
       cpu("v8_u2_r4_bcast_nt_pf1@slice64"),   // the last one again
@@ -57,7 +55,7 @@ TEST(StartingPoints, LargeOutputsAreStoredAsTheDefaultStoresThem) {
   const Task task = parse_task("forward/p5q4-A-c768-g8-f32-last");
   const Space space = enumerate_space(task, target, Determinism::run_to_run, 25216);
   for (const std::size_t i : starting_candidates(space, starting_points(task, target))) {
-    EXPECT_EQ(std::get<CpuSchedule>(space.schedules[i]).stores, CpuSchedule::nontemporal);
+    EXPECT_EQ(CpuSchedule(space.schedules[i]).stores, CpuSchedule::nontemporal);
   }
 }
 

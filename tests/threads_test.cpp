@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/plan.h"
 #include "cpu/thread_pool.h"
+#include "runtime/plan.h"
 
 namespace grkan {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "core/effort.h"
 #include "tuner/search/search.h"
-#include "tuner/space.h"
 #include "tuner/search/strategy.h"
+#include "tuner/space.h"
 
 namespace grkan {
 

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "cache/winner.h"
-#include "core/schedule.h"
 #include "core/prediction.h"
+#include "core/schedule.h"
 #include "tuner/search/search.h"
-#include "tuner/space.h"
 #include "tuner/search/statistics.h"
+#include "tuner/space.h"
 
 namespace grkan {
 
@@ -47,7 +47,7 @@ struct TuneOutcome {
   std::optional<double> error_scaled;
   std::optional<Comparison> against_default;  // of a prediction the ratio alone
   std::optional<Prediction> prediction;
-  std::string gpu;  // the model predicted for
+  std::string gpu;                           // the model predicted for
   std::vector<Schedule> near_ties;           // as fast as the best
   std::vector<CandidateOutcome> candidates;  // all that were looked at, the best first
   SpaceOutcome space;

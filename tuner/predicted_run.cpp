@@ -9,10 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "core/backend.h"
 #include "core/error.h"
-#include "cuda/cost_model.h"
 #include "tuner/effort.h"
-#include "cuda/launch_facts.h"
 #include "tuner/parallel.h"
 #include "tuner/pruning.h"
 #include "tuner/records.h"
@@ -44,12 +43,20 @@ struct Candidate {
   }
 };
 
+std::unique_ptr<const CostModel> cost_model_of(const TuneRequest& request, const GpuModel& gpu) {
+  const Backend& backend = backend_of(request.target);
+  std::unique_ptr<const CostModel> model = backend.cost_model(gpu);
+  if (model != nullptr) return model;
+  fail(Status::unsupported, "there is no cost model for {} ({})", gpu.name, backend.name());
+}
+
 class PredictedRun {
  public:
   PredictedRun(const TuneRequest& request, const GpuModel& gpu, Trial& trial,
                const TuneHooks& hooks)
       : request_(request),
         gpu_(gpu),
+        model_(cost_model_of(request, gpu)),
         options_(search_options(request.effort)),
         trial_(trial),
         hooks_(hooks),
@@ -88,10 +95,9 @@ class PredictedRun {
     if (hooks_.progress) hooks_.progress({done, total, left, space_.schedules[i]});
   }
 
-  [[nodiscard]] GpuCall call(std::size_t i) const {
+  [[nodiscard]] SizedCall call(std::size_t i) const {
     return {.task = request_.task,
-            .schedule = std::get<CudaSchedule>(space_.schedules[i]),
-            .gpu = gpu_,
+            .schedule = space_.schedules[i],
             .rows = request_.rows,
             .inner = request_.inner};
   }
@@ -124,7 +130,7 @@ class PredictedRun {
     Candidate& candidate = recorded_[i];
     const CandidateStatus status = parse_candidate_status(line.at("status").get<std::string>());
     if (line.contains("counts")) {
-      candidate.from_code = predict(static_facts(call(i), line.at("counts")), gpu_);
+      candidate.from_code = model_->of_code(call(i), line.at("counts"));
     } else if (line.contains("launches")) {
       candidate.executed = predict_executed(i, line.at("launches"));
       candidate.error_scaled = line.at("error_scaled").get<double>();
@@ -136,7 +142,7 @@ class PredictedRun {
   }
 
   [[nodiscard]] Prediction predict_executed(std::size_t i, const Json& launches) const {
-    return predict(executed_facts(call(i), sample_shape(call(i)), launches), gpu_);
+    return model_->of_execution(call(i), launches);
   }
 
   // Builds once and predicts from the code; the prediction stays empty where code tells nothing.
@@ -158,7 +164,7 @@ class PredictedRun {
         step(CandidateStatus::launch_failed, [&] { counts = trial_.count(space_.schedules[i]); });
     if (built.status != CandidateStatus::ok) return built;
     try {
-      candidates_[i].from_code = predict(static_facts(call(i), counts), gpu_);
+      candidates_[i].from_code = model_->of_code(call(i), counts);
     } catch (const Error& error) {
       if (error.status() != Status::unsupported) throw;
       counts = nullptr;
@@ -182,7 +188,7 @@ class PredictedRun {
     candidate.error_scaled = done.value;
     Json launches;
     if (done.status == CandidateStatus::ok) {
-      const SampleShape shape = sample_shape(call(i));
+      const SampleShape shape = model_->sample(call(i));
       done = step(CandidateStatus::launch_failed,
                   [&] { launches = trial_.execute(schedule, shape.rows, shape.multiprocessors); });
     }
@@ -354,6 +360,7 @@ class PredictedRun {
 
   const TuneRequest& request_;
   const GpuModel& gpu_;
+  std::unique_ptr<const CostModel> model_;
   SearchOptions options_;  // what counts as faster, and as equally fast
   Trial& trial_;
   const TuneHooks& hooks_;

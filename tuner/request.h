@@ -12,8 +12,8 @@
 #include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
-#include "tuner/space.h"
 #include "tuner/search/strategy.h"
+#include "tuner/space.h"
 
 namespace grkan {
 

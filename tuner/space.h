@@ -23,7 +23,7 @@ struct Space {
   bool operator==(const Space&) const = default;
 };
 
-// The values in core/schedule.h's tables combined, without what is illegal and what can't differ
+// The values in the backend's table combined, without what is illegal and what can't differ
 // from or win against another at these rows: all shapes with the default's other parameters, each
 // also with one of those changed, and the default's shape with all combinations of them (the full
 // product has millions). `rows` and `inner` are where it will be timed.

@@ -14,12 +14,11 @@
 
 namespace grkan {
 
-// The best first; empty where none are known. Their vectors and stores stand for the default's.
-std::vector<CpuSchedule> starting_points(const Task& task, const Target& target);
+// The best first; empty where none are known. What depends on the problem stands for the default's.
+std::vector<Schedule> starting_points(const Task& task, const Target& target);
 
 // For each point the candidate that is most like it, the first of equals; none twice, and not the
 // default.
-std::vector<std::size_t> starting_candidates(const Space& space,
-                                             std::span<const CpuSchedule> points);
+std::vector<std::size_t> starting_candidates(const Space& space, std::span<const Schedule> points);
 
 }  // namespace grkan

@@ -9,8 +9,7 @@
 
 #include "core/device.h"
 #include "core/task.h"
-#include "cpu/memory_bound.h"
-#include "runtime/context.h"
+#include "tuner/site.h"
 
 namespace grkan {
 

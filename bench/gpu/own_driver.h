@@ -6,8 +6,8 @@
 
 #include "core/device_info.h"
 #include "core/error.h"
-#include "runtime/context.h"
 #include "cuda/driver.h"
+#include "runtime/context.h"
 
 namespace grkan {
 

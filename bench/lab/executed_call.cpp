@@ -4,10 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cuda/launch.h"
 #include "core/occupancy.h"
+#include "cuda/launch.h"
+#include "tests/support/virtual_sample.h"
 #include "virtual_gpu/machine/report.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 

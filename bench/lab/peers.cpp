@@ -189,7 +189,7 @@ void print_width(std::int64_t width, const Options& options) {
       print_line(build_peer(kernel, target, options.rows), &kernel, target,
                  peer == Peer::kat ? fewer : sample);
     }
-    const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, options.rows));
+    const auto schedule = CudaSchedule(default_schedule(task, target, options.rows));
     print_line(build_own(task, schedule, target, options.rows), nullptr, target, sample);
   }
 }

@@ -23,8 +23,8 @@
 #include "core/error.h"
 #include "cuda/cost_model.h"
 #include "tuner/search/search.h"
-#include "tuner/space.h"
 #include "tuner/search/statistics.h"
+#include "tuner/space.h"
 
 namespace grkan {
 namespace {
@@ -63,8 +63,7 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
   schedules.resize(std::min(schedules.size(), options.candidates));
   std::vector<Predicted> all;
   for (const Schedule& schedule : schedules) {
-    GpuCall call{
-        .task = task, .schedule = std::get<CudaSchedule>(schedule), .gpu = gpu, .rows = kRows};
+    GpuCall call{.task = task, .schedule = CudaSchedule(schedule), .gpu = gpu, .rows = kRows};
     const Binary binary = compile_cuda(task, call.schedule, target);
     Predicted candidate{.schedule = to_string(schedule)};
     std::vector<LaunchFacts> executed;

@@ -70,7 +70,7 @@ std::vector<LaunchFacts> facts_of(Peer peer, const Task& task, const Options& op
 std::vector<LaunchFacts> own_facts(const Task& task, const Options& options) {
   GpuCall call{.task = task, .schedule = {}, .gpu = options.gpu, .rows = options.rows};
   const Target target = target_of(options.gpu);
-  call.schedule = std::get<CudaSchedule>(default_schedule(task, target, options.rows));
+  call.schedule = CudaSchedule(default_schedule(task, target, options.rows));
   return execute(call, compile_cuda(task, call.schedule, target));
 }
 

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "core/call.h"
-#include "core/schedule.h"
 #include "core/task.h"
-#include "virtual_gpu/machine/virtual_sample.h"
+#include "cuda/schedule.h"
+#include "tests/support/virtual_sample.h"
 
 namespace grkan {
 

@@ -7,8 +7,8 @@
 #include <map>
 #include <set>
 
+#include "core/backend.h"
 #include "core/error.h"
-#include "core/schedule.h"
 #include "core/version.h"
 
 namespace grkan::cli {
@@ -96,27 +96,22 @@ Json candidate_json(const TunedCandidate& c) {
 }
 
 // "v8" is told as 8, "bcast" as it is; 0 as what it stands for.
-template <class S>
-std::string value_label(const Parameter<S>& parameter, int value) {
-  if (value != 0) {
-    return parameter.words.empty() ? fmt::format("{}", value)
-                                   : std::string(parameter.words[std::size_t(value - 1)]);
-  }
-  if (parameter.name == "polynomial") return "horner";
-  if (parameter.name == "accumulator") return "compensated";
-  return "none";
+std::string value_label(const Parameter& parameter, int value) {
+  if (value == 0) return std::string(parameter.none);
+  return parameter.words.empty() ? fmt::format("{}", value)
+                                 : std::string(parameter.words[std::size_t(value - 1)]);
 }
 
 // A list entry for each parameter that differs among the schedules: its values, ascending, and
 // which of them each schedule has; null where it can't be told.
-template <class S>
-Json varying_parameters(const std::vector<std::optional<S>>& schedules,
-                        std::span<const Parameter<S>> parameters) {
+Json varying_parameters(const std::vector<std::optional<Schedule>>& schedules,
+                        std::span<const Parameter> parameters) {
   Json varying = Json::array();
-  for (const Parameter<S>& parameter : parameters) {
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    const Parameter& parameter = parameters[p];
     std::set<int> values;
     for (const auto& schedule : schedules) {
-      if (schedule) values.insert((*schedule).*parameter.field);
+      if (schedule) values.insert(schedule->values[p]);
     }
     if (values.size() < 2) continue;
     Json labels = Json::array();
@@ -124,40 +119,31 @@ Json varying_parameters(const std::vector<std::optional<S>>& schedules,
     Json of = Json::array();
     for (const auto& schedule : schedules) {
       if (schedule) {
-        of.push_back(std::distance(values.begin(), values.find((*schedule).*parameter.field)));
+        of.push_back(std::distance(values.begin(), values.find(schedule->values[p])));
       } else {
         of.push_back(nullptr);
       }
     }
-    varying.push_back({{"name", parameter.name},
-                       {"unit", parameter_unit(parameter.name)},
-                       {"values", labels},
-                       {"of", of}});
+    varying.push_back(
+        {{"name", parameter.name}, {"unit", parameter.unit}, {"values", labels}, {"of", of}});
   }
   return varying;
-}
-
-template <class S>
-Json parameters_of(const std::vector<TunedCandidate>& candidates, const Target& target,
-                   std::span<const Parameter<S>> parameters) {
-  std::vector<std::optional<S>> schedules;
-  for (const TunedCandidate& candidate : candidates) {
-    schedules.emplace_back();
-    if (!candidate.time) continue;
-    try {
-      schedules.back() = std::get<S>(parse_schedule(candidate.schedule, target));
-    } catch (const Error&) {  // of another version: in the table alone
-      schedules.back().reset();
-    }
-  }
-  return varying_parameters(schedules, parameters);
 }
 
 Json parameters_of(const std::vector<TunedCandidate>& candidates, const std::string& architecture) {
   try {
     const Target target = parse_target(architecture);
-    return target.cuda() ? parameters_of(candidates, target, cuda_parameters())
-                         : parameters_of(candidates, target, cpu_parameters());
+    std::vector<std::optional<Schedule>> schedules;
+    for (const TunedCandidate& candidate : candidates) {
+      schedules.emplace_back();
+      if (!candidate.time) continue;
+      try {
+        schedules.back() = parse_schedule(candidate.schedule, target);
+      } catch (const Error&) {  // of another version: in the table alone
+        schedules.back().reset();
+      }
+    }
+    return varying_parameters(schedules, backend_of(target).parameters());
   } catch (const Error&) {
     return Json::array();
   }
@@ -336,26 +322,6 @@ std::string script_text(const Json& data) {
 }
 
 }  // namespace
-
-std::string parameter_unit(std::string_view parameter) {
-  static const std::map<std::string_view, const char*> units = {
-      {"vector", "lanes"},
-      {"unroll", "vectors of a step"},
-      {"rows", "rows of a block"},
-      {"run", "terms of a sum"},
-      {"prefetch", "blocks ahead"},
-      {"slice_rows", "rows of a slice"},
-      {"columns", "columns of a thread"},
-      {"rows_in_flight", "rows of a thread"},
-      {"tile_columns", "threads of a block"},
-      {"tile_rows", "threads of a block"},
-      {"min_blocks", "blocks a multiprocessor"},
-      {"blocks", "blocks a multiprocessor"},
-      {"slab", "rows of a block"},
-  };
-  const auto at = units.find(parameter);
-  return at == units.end() ? "" : at->second;
-}
 
 Json page_data(const CacheTunings& tunings, const PageOptions& options) {
   LeftOut left_out;

@@ -27,7 +27,4 @@ std::string page_html(const nlohmann::ordered_json& data);
 // The text of cli/report_page/<name>, made by templates/embed.cmake.
 std::string_view page_part(std::string_view name);
 
-// The unit of a schedule's parameter on an axis; "" for one of words, and for an unknown one.
-std::string parameter_unit(std::string_view parameter);
-
 }  // namespace grkan::cli

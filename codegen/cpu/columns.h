@@ -11,8 +11,8 @@
 
 #include "codegen/cpu/ops.h"
 #include "codegen/rational.h"
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

@@ -6,9 +6,9 @@
 #include <mlir/IR/BuiltinOps.h>
 #include <mlir/IR/OwningOpRef.h>
 
-#include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

@@ -1,6 +1,5 @@
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
-#include <llvm/Config/llvm-config.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PassManager.h>
@@ -262,27 +261,24 @@ int code_bytes(std::string_view object) {
   return int(bytes);
 }
 
-void require_legal(const Task& task, const CpuSchedule& schedule, const Target& target) {
+void require_legal(const Task& task, const Schedule& schedule, const Target& target) {
   validate(task);
   if (target.cuda()) fail_argument("target {} is not a CPU", target.name);
   if (const std::string why = why_illegal(task, schedule, target); !why.empty()) {
-    fail_argument("schedule {} is illegal for {}: {}", to_string(Schedule(schedule)),
-                  to_string(task), why);
+    fail_argument("schedule {} is illegal for {}: {}", to_string(schedule), to_string(task), why);
   }
 }
 
-std::string cpu_compiler() { return "llvm " LLVM_VERSION_STRING; }
-
 }  // namespace
 
-Binary compile_cpu(const Task& task, const CpuSchedule& schedule, const Target& target) {
+Binary compile_cpu(const Task& task, const Schedule& schedule, const Target& target) {
   require_legal(task, schedule, target);
-  CpuCompilation compilation(task, schedule, target);
+  CpuCompilation compilation(task, CpuSchedule(schedule), target);
   Binary binary;
   binary.task = task;
   binary.compiled_schedule = compiled_text(schedule);
   binary.target = target;
-  binary.compiler = cpu_compiler();
+  binary.compiler = compiler_of(target);
   binary.source_hash = hash_text(compilation.mlir_text() + compilation.options());
   compilation.lower();
   binary.code = compilation.machine_code(llvm::CodeGenFileType::ObjectFile);
@@ -293,11 +289,11 @@ Binary compile_cpu(const Task& task, const CpuSchedule& schedule, const Target& 
   return binary;
 }
 
-std::string emit_cpu(const Task& task, const CpuSchedule& schedule, const Target& target,
+std::string emit_cpu(const Task& task, const Schedule& schedule, const Target& target,
                      std::string_view stage) {
   require_legal(task, schedule, target);
-  if (stage == "schedule") return to_string(Schedule(schedule)) + "\n";
-  CpuCompilation compilation(task, schedule, target);
+  if (stage == "schedule") return to_string(schedule) + "\n";
+  CpuCompilation compilation(task, CpuSchedule(schedule), target);
   if (stage == "mlir") return compilation.mlir_text();
   compilation.lower();
   if (stage == "llvm") return compilation.llvm_text();

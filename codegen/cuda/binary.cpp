@@ -7,6 +7,7 @@
 
 #include "codegen/compiler.h"
 #include "codegen/cuda/sass.h"
+#include "core/backend.h"
 #include "core/error.h"
 
 namespace grkan {
@@ -17,10 +18,12 @@ constexpr std::int64_t kExampleRows = 4096;
 constexpr int kExampleMultiprocessors = 132;
 
 // The name, value and meaning of each parameter.
-std::string describe_schedule(const CudaSchedule& schedule) {
-  std::string text = to_string(Schedule(schedule)) + "\n";
-  for (const Parameter<CudaSchedule>& p : cuda_parameters()) {
-    const int value = schedule.*p.field;
+std::string describe_schedule(const Schedule& schedule) {
+  std::string text = to_string(schedule) + "\n";
+  const std::span<const Parameter> parameters = schedule.backend->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
+    const int value = schedule.values[i];
     const std::string shown = value > 0 && !p.words.empty()
                                   ? std::string(p.words[std::size_t(value - 1)])
                                   : fmt::format("{}", value);
@@ -50,13 +53,13 @@ CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Targe
   return build;
 }
 
-Binary compile_cuda(const Task& task, const CudaSchedule& schedule, const Target& target) {
-  CudaBuild build = build_cuda(task, schedule, target);
+Binary compile_cuda(const Task& task, const Schedule& schedule, const Target& target) {
+  CudaBuild build = build_cuda(task, CudaSchedule(schedule), target);
   std::string key = build.source.text;
   for (const char* option : kNvrtcOptions) key += std::string("\n") + option;
   Binary binary;
   binary.task = task;
-  binary.compiled_schedule = compiled_text(Schedule(schedule));
+  binary.compiled_schedule = compiled_text(schedule);
   binary.target = target;
   binary.compiler = compiler_of(target);
   const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
@@ -67,14 +70,15 @@ Binary compile_cuda(const Task& task, const CudaSchedule& schedule, const Target
   return binary;
 }
 
-std::string emit_cuda(const Task& task, const CudaSchedule& schedule, const Target& target,
+std::string emit_cuda(const Task& task, const Schedule& schedule, const Target& target,
                       std::string_view stage) {
-  if (stage == "cuda") return cuda_source(task, schedule, target).text;
-  if (stage == "ptx") return build_cuda(task, schedule, target).output.ptx;
-  if (stage == "sass") return disassemble(build_cuda(task, schedule, target).output.cubin);
+  const CudaSchedule s(schedule);
+  if (stage == "cuda") return cuda_source(task, s, target).text;
+  if (stage == "ptx") return build_cuda(task, s, target).output.ptx;
+  if (stage == "sass") return disassemble(build_cuda(task, s, target).output.cubin);
   if (stage == "schedule") return describe_schedule(schedule);
   if (stage == "example") {
-    return cuda_launch_example(task, schedule, target, kExampleRows, 1, kExampleMultiprocessors);
+    return cuda_launch_example(task, s, target, kExampleRows, 1, kExampleMultiprocessors);
   }
   fail_argument("unknown stage '{}' for {}; use one of cuda, ptx, sass, schedule, example", stage,
                 target.name);

@@ -1,8 +1,8 @@
 // The last steps of the CUDA road, for who wants more than compiler.h gives.
 #pragma once
 
-#include "codegen/cuda/source.h"
 #include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/source.h"
 #include "core/binary.h"
 
 namespace grkan {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/schedule.h"
 #include "core/task.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 

@@ -6,8 +6,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "cuda/launch.h"
 #include "core/error.h"
+#include "cuda/launch.h"
 
 namespace grkan {
 namespace {
@@ -405,12 +405,13 @@ std::vector<CodeLoop> find_loops(const Code& code, bool apart) {
   return loops;
 }
 
-nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& s, std::int64_t rows,
+nlohmann::json count_instructions(const Binary& binary, const Schedule& schedule, std::int64_t rows,
                                   std::int64_t inner, int multiprocessors) {
   const Task& task = binary.task;
-  if (compiled_text(Schedule(s)) != binary.compiled_schedule || binary.kernels.empty()) {
+  const CudaSchedule s(schedule);
+  if (compiled_text(schedule) != binary.compiled_schedule || binary.kernels.empty()) {
     fail_argument("the binary is of schedule {}, not of {}", binary.compiled_schedule,
-                  to_string(Schedule(s)));
+                  to_string(schedule));
   }
   const CudaLaunch launch = cuda_launch(task, s, rows, inner, multiprocessors);
   const double elements = double(rows) * double(inner) * double(task.problem.channels);

@@ -57,7 +57,7 @@ std::vector<CodeLoop> find_loops(const Code& code, bool apart = false);
 // "launches" has an entry for each kernel, the main one first: {"kernel", "counted": "sass" ("ptx"
 // where there is no SASS count), "registers", "shared_bytes", "opcodes": {"LDG.E.128": 12544.0}},
 // the last in warp instructions of the whole launch.
-nlohmann::json count_instructions(const Binary& binary, const CudaSchedule& schedule,
-                                  std::int64_t rows, std::int64_t inner, int multiprocessors);
+nlohmann::json count_instructions(const Binary& binary, const Schedule& schedule, std::int64_t rows,
+                                  std::int64_t inner, int multiprocessors);
 
 }  // namespace grkan

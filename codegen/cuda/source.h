@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include "cuda/launch.h"
-#include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
+#include "cuda/launch.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 

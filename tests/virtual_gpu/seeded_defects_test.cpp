@@ -7,13 +7,13 @@
 #include <map>
 #include <ostream>
 
-#include "codegen/cuda/source.h"
 #include "codegen/cuda/nvrtc.h"
+#include "codegen/cuda/source.h"
 #include "core/check.h"
 #include "cuda/launch.h"
+#include "tests/support/virtual_sample.h"
 #include "tests/virtual_gpu/findings.h"
 #include "tests/virtual_gpu/ptx_run.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {

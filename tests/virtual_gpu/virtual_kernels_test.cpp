@@ -6,8 +6,8 @@
 #include "codegen/cuda/binary.h"
 #include "core/check.h"
 #include "core/random_task.h"
+#include "tests/support/virtual_sample.h"
 #include "tests/virtual_gpu/findings.h"
-#include "virtual_gpu/machine/virtual_sample.h"
 
 namespace grkan {
 namespace {
@@ -25,8 +25,7 @@ struct Options {
 void check_kernel(const char* text, const char* architecture, const Options& sizes) {
   const Task task = parse_task(text);
   const Target target{architecture};
-  const auto schedule =
-      std::get<CudaSchedule>(default_schedule(task, target, sizes.rows * sizes.inner));
+  const auto schedule = CudaSchedule(default_schedule(task, target, sizes.rows * sizes.inner));
   const CudaBuild build = build_cuda(task, schedule, target);
   SampleOptions sample_options;
   sample_options.rows = sizes.rows;
@@ -122,7 +121,7 @@ TEST(VirtualKernels, WaysOfSumming) {
        {"backward.dx.da.db/p5q4-A-c192-g8-f32-last", "backward.dx.da.db/p5q4-A-c40-g1x5-bf16-last",
         "backward.da.db/p3q2-B-c6-g2x3-f32-first"}) {
     const Task task = parse_task(text);
-    auto schedule = std::get<CudaSchedule>(default_schedule(task, Target{"sm_90"}, 1300));
+    auto schedule = CudaSchedule(default_schedule(task, Target{"sm_90"}, 1300));
     const Bits two_pass = bits_of(task, schedule, "sm_90", 3, 0);
     for (const int sums : {CudaSchedule::programmatic, CudaSchedule::last_block}) {
       schedule.sums = sums;
@@ -149,8 +148,7 @@ TEST(VirtualKernels, SameBitsOnEveryGpu) {
                            "backward.dx.da.db/p5q4-C-c48-g1x2-bf16-last"}) {
     const Task task = parse_task(text);
     const auto schedule = [&](const char* architecture, Determinism determinism) {
-      return std::get<CudaSchedule>(
-          default_schedule(task, Target{architecture}, 1300, 1, determinism));
+      return CudaSchedule(default_schedule(task, Target{architecture}, 1300, 1, determinism));
     };
     const auto fixed = schedule("sm_75", Determinism::gpu_to_gpu);
     const Bits bits = bits_of(task, fixed, "sm_75", 3, 0);
@@ -167,7 +165,7 @@ TEST(VirtualKernels, CountsDoNotDependOnThreads) {
   SKIP_WITHOUT_NVRTC();
   const Task task = parse_task("backward.dx.da.db/p5q4-A-c192-g8-f32-last");
   const Target target{"sm_90"};
-  const auto schedule = std::get<CudaSchedule>(default_schedule(task, target, 500));
+  const auto schedule = CudaSchedule(default_schedule(task, target, 500));
   const CudaBuild build = build_cuda(task, schedule, target);
   SampleOptions sample_options;
   sample_options.rows = 500;

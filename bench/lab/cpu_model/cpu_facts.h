@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "bench/lab/cpu_model/cpu_models.h"
-#include "core/schedule.h"
 #include "core/target.h"
 #include "core/task.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

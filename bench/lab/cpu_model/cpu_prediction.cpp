@@ -34,7 +34,7 @@ CpuWork work_of(const Table& table) {
   const CpuModel& cpu = cpu_model_for(table.target, table.machine);
   const Schedule first = parse_schedule(table.candidates.front().schedule, table.target);
   return {.task = table.task,
-          .schedule = std::get<CpuSchedule>(first),
+          .schedule = CpuSchedule(first),
           .target = table.target,
           .cpu = cpu,
           .rows = table.rows,
@@ -47,7 +47,7 @@ std::vector<Prediction> predictions(const Table& table, const Options& options) 
   if (!options.cpu.empty()) work.cpu = cpu_model(options.cpu);
   std::vector<Prediction> all;
   for (const Schedule& schedule : space_of(table).schedules) {
-    work.schedule = std::get<CpuSchedule>(schedule);
+    work.schedule = CpuSchedule(schedule);
     all.push_back(predict(work));
   }
   return all;

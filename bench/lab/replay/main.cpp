@@ -24,8 +24,8 @@
 #include "core/error.h"
 #include "core/print.h"
 #include "tuner/effort.h"
-#include "tuner/starting_points.h"
 #include "tuner/search/statistics.h"
+#include "tuner/starting_points.h"
 
 namespace grkan {
 namespace {

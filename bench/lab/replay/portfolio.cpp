@@ -4,9 +4,9 @@
 #include <cmath>
 #include <set>
 #include <string>
-#include <variant>
 
 #include "bench/lab/replay/replay.h"
+#include "cpu/schedule.h"
 #include "tuner/starting_points.h"
 
 namespace grkan {
@@ -22,7 +22,7 @@ Portfolio::Portfolio(std::span<const Table* const> tables) {
   for (const Table* table : tables) {
     spaces.push_back(space_of(*table));
     for (const Schedule& schedule : spaces.back().schedules) {
-      CpuSchedule point = std::get<CpuSchedule>(schedule);
+      CpuSchedule point(schedule);
       point.vector = CpuSchedule{}.vector;
       if (seen.insert(to_string(point)).second) points_.push_back(point);
     }
@@ -38,8 +38,8 @@ Portfolio::Portfolio(std::span<const Table* const> tables) {
   }
 }
 
-std::vector<CpuSchedule> Portfolio::choose(std::size_t count, std::size_t left_out) const {
-  std::vector<CpuSchedule> chosen;
+std::vector<Schedule> Portfolio::choose(std::size_t count, std::size_t left_out) const {
+  std::vector<Schedule> chosen;
   std::vector<double> served(points_.empty() ? 0 : regrets_.front().size(), kWorst);
   while (chosen.size() < std::min(count, points_.size())) {
     std::size_t best = 0;
@@ -61,9 +61,9 @@ std::vector<CpuSchedule> Portfolio::choose(std::size_t count, std::size_t left_o
   return chosen;
 }
 
-double Portfolio::regret(std::span<const CpuSchedule> points, std::size_t table) const {
+double Portfolio::regret(std::span<const Schedule> points, std::size_t table) const {
   double least = kWorst;
-  for (const CpuSchedule& point : points) {
+  for (const Schedule& point : points) {
     const auto place = std::find(points_.begin(), points_.end(), point);
     if (place != points_.end()) {
       least = std::min(least, regrets_[std::size_t(place - points_.begin())][table]);

@@ -22,13 +22,12 @@ class Portfolio {
   // The schedules, each next one that which makes the sum of the square roots of the regrets least:
   // a table that is served well counts little, one that is served badly not out of all measure.
   // Table `left_out` does not count.
-  [[nodiscard]] std::vector<CpuSchedule> choose(std::size_t count,
-                                                std::size_t left_out = kNone) const;
+  [[nodiscard]] std::vector<Schedule> choose(std::size_t count, std::size_t left_out = kNone) const;
   // Regret of the best of some schedules on a table.
-  [[nodiscard]] double regret(std::span<const CpuSchedule> points, std::size_t table) const;
+  [[nodiscard]] double regret(std::span<const Schedule> points, std::size_t table) const;
 
  private:
-  std::vector<CpuSchedule> points_;
+  std::vector<Schedule> points_;
   std::vector<std::vector<double>> regrets_;  // of a point, on each table
 };
 

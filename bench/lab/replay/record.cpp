@@ -34,9 +34,9 @@
 #include "tuner/parallel.h"
 #include "tuner/problem_list.h"
 #include "tuner/search/search.h"
+#include "tuner/search/statistics.h"
 #include "tuner/session.h"
 #include "tuner/space.h"
-#include "tuner/search/statistics.h"
 #include "tuner/workbench.h"
 
 namespace grkan {

@@ -69,8 +69,8 @@ std::string why_left_out(const Schedule& schedule, const std::optional<Binary>& 
                          const Schedule& standard, const std::optional<Binary>& standard_binary,
                          const GpuModel& gpu) {
   if (!binary || !standard_binary) return {};
-  return why_pruned({std::get<CudaSchedule>(schedule), binary->kernels.at(0)},
-                    {std::get<CudaSchedule>(standard), standard_binary->kernels.at(0)}, gpu);
+  return why_pruned({CudaSchedule(schedule), binary->kernels.at(0)},
+                    {CudaSchedule(standard), standard_binary->kernels.at(0)}, gpu);
 }
 
 Table record(const ListedTask& job, const GpuModel& gpu, const Options& options) {
@@ -84,7 +84,7 @@ Table record(const ListedTask& job, const GpuModel& gpu, const Options& options)
   std::vector<std::string> refused(schedules.size());
   for_each_in_threads(schedules.size(), kThreads, [&](std::size_t i) {
     try {
-      binaries[i] = compile_cuda(task, std::get<CudaSchedule>(schedules[i]), target);
+      binaries[i] = compile_cuda(task, CudaSchedule(schedules[i]), target);
     } catch (const Error& error) {
       refused[i] = error.what();
     }
@@ -102,7 +102,7 @@ Table record(const ListedTask& job, const GpuModel& gpu, const Options& options)
               .candidates = {}};
   for (std::size_t i = 0; i < schedules.size(); ++i) {
     const GpuCall call{.task = task,
-                       .schedule = std::get<CudaSchedule>(schedules[i]),
+                       .schedule = CudaSchedule(schedules[i]),
                        .gpu = gpu,
                        .rows = rows,
                        .inner = job.inner};

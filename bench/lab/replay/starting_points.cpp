@@ -1,5 +1,5 @@
 // Which few schedules serve all recorded tables best, and how well as many would have served each
-// table when they are chosen from the others: what tuner/starting_points.cpp holds.
+// table when they are chosen from the others: what cpu/backend.cpp holds.
 //
 //   build/bin/bench_starting_points [--tables bench/lab/replay/tables] [--count 8]
 #include <CLI/CLI.hpp>
@@ -32,9 +32,9 @@ void print_points(const std::string& name, const std::vector<const Table*>& tabl
                   std::size_t count) {
   if (tables.empty()) return;
   const Portfolio portfolio(tables);
-  const std::vector<CpuSchedule> points = portfolio.choose(count);
+  const std::vector<Schedule> points = portfolio.choose(count);
   print_to(stdout, "{}, {} tables:\n", name, tables.size());
-  for (const CpuSchedule& point : points) print_to(stdout, "  {}\n", to_string(point));
+  for (const Schedule& point : points) print_to(stdout, "  {}\n", to_string(point));
   std::vector<double> own;
   std::vector<double> others;
   for (std::size_t t = 0; t < tables.size(); ++t) {

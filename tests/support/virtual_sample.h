@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "cuda/launch.h"
 #include "core/sample.h"
+#include "cuda/launch.h"
 #include "virtual_gpu/machine/launch.h"
 
 namespace grkan::vgpu {

@@ -1,4 +1,4 @@
-#include "virtual_gpu/machine/virtual_sample.h"
+#include "tests/support/virtual_sample.h"
 
 #include "core/error.h"
 

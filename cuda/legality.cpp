@@ -1,67 +1,12 @@
-// Which schedules can be generated for a task, and why others can't.
+// Which CUDA schedules can be generated for a task, and why others can't.
 #include <algorithm>
 
-#include "cpu/call.h"
-#include "cuda/limits.h"
 #include "core/error.h"
-#include "core/schedule.h"
+#include "cuda/backend.h"
+#include "cuda/limits.h"
 
 namespace grkan {
 namespace {
-
-// The first parameter that must be positive for a task but isn't, or must be 0 but isn't.
-std::string mismatch(std::string_view name, int value, bool wanted, std::string_view where) {
-  if (wanted && value == 0) return fmt::format("{} is needed for {}", name, where);
-  if (!wanted && value != 0) return fmt::format("{} does not apply to {}", name, where);
-  return {};
-}
-
-std::string why_illegal_cpu(const Task& task, const CpuSchedule& s, const Target& target,
-                            Determinism determinism) {
-  const std::string where = std::string(to_string(task.direction)) +
-                            (task.backward() ? " of " + to_string(task.gradients) : "");
-  if (s.vector < 1 || s.vector > 16 || (s.vector & (s.vector - 1)) != 0) {
-    return fmt::format("vector {} is not 1, 2, 4, 8 or 16", s.vector);
-  }
-  if (s.unroll < 1 || s.unroll > 8) return fmt::format("unroll {} is not in 1 to 8", s.unroll);
-  if (s.rows < 1 || s.rows > 64) return fmt::format("rows {} is not in 1 to 64", s.rows);
-  if (s.slice_rows < 1) return fmt::format("slice_rows {} is not positive", s.slice_rows);
-  if (s.coefficients == 0) return "coefficients must be bcast or expand";
-  const bool expanded = s.coefficients == CpuSchedule::expanded;
-  if (expanded && task.problem.layout == Layout::channels_first) {
-    return "expand needs channels-last: in channels-first a vector lies within a channel";
-  }
-  if (expanded && s.vector == 1) return "expand with vector 1 is bcast";
-  if (expanded && s.unroll != 1) return "expand takes one vector of columns: unroll must be 1";
-  if (std::string why = mismatch("run", s.run, task.sums(), where); !why.empty()) return why;
-  if (std::string why = mismatch("split or fused", s.backward, task.sums(), where); !why.empty()) {
-    return why;
-  }
-  const std::size_t scratch =
-      std::size_t(s.run) * std::size_t(s.vector) * 2 * size_of(task.problem.math_type());
-  if (scratch > kCpuScratchBytes) {
-    return fmt::format("a block of run {} x vector {} needs {} bytes of scratch; {} are there",
-                       s.run, s.vector, scratch, kCpuScratchBytes);
-  }
-  if (task.sums() && s.rows > s.run) {
-    return fmt::format("rows {} of a block are more than a run of {}", s.rows, s.run);
-  }
-  if (s.stores == 0) return "stores must be cached or nt";
-  const bool writes = !task.backward() || task.gradients.dx;
-  if (s.stores == CpuSchedule::nontemporal && !writes) {
-    return "nt stores do not apply where no tensor is written";
-  }
-  if (s.prefetch < 0 || s.prefetch > 64) {
-    return fmt::format("prefetch {} is not in 0 to 64", s.prefetch);
-  }
-  if (determinism == Determinism::gpu_to_gpu) {
-    auto fixed = std::get<CpuSchedule>(default_schedule(task, target, 1, 1, determinism));
-    fixed.stores = s.stores;
-    fixed.prefetch = s.prefetch;
-    if (s != fixed) return "gpu_to_gpu fixes the schedule to " + to_string(Schedule(fixed));
-  }
-  return {};
-}
 
 std::string why_illegal_sums(const Task& task, const CudaSchedule& s, const Target& target,
                              Determinism determinism) {
@@ -94,8 +39,7 @@ std::string why_illegal_sums(const Task& task, const CudaSchedule& s, const Targ
 
 // gpu_to_gpu: what decides the order and the rounding of operations is fixed by the task.
 std::string why_not_gpu_to_gpu(const Task& task, const CudaSchedule& s, const Target& target) {
-  auto fixed =
-      std::get<CudaSchedule>(default_schedule(task, target, 1, 1, Determinism::gpu_to_gpu));
+  CudaSchedule fixed(default_schedule(task, target, 1, 1, Determinism::gpu_to_gpu));
   fixed.min_blocks = s.min_blocks;
   fixed.loads = s.loads;
   fixed.stores = s.stores;
@@ -109,14 +53,15 @@ std::string why_not_gpu_to_gpu(const Task& task, const CudaSchedule& s, const Ta
     fixed.blocks = s.blocks;
   }
   if (s == fixed) return {};
-  return "gpu_to_gpu fixes the schedule to " + to_string(Schedule(fixed));
+  return "gpu_to_gpu fixes the schedule to " + to_string(fixed);
 }
 
-std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Target& target,
-                             Determinism determinism) {
+}  // namespace
+
+std::string CudaBackend::why_illegal(const Task& task, const Schedule& schedule,
+                                     const Target& target, Determinism determinism) const {
+  const CudaSchedule s(schedule);
   const Problem& p = task.problem;
-  const std::string where = std::string(to_string(task.direction)) +
-                            (task.backward() ? " of " + to_string(task.gradients) : "");
   if (s.columns != 1 && s.columns != 2 && s.columns != 4 && s.columns != 8) {
     return fmt::format("columns {} is not 1, 2, 4 or 8", s.columns);
   }
@@ -153,8 +98,8 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
   }
   const bool writes = !task.backward() || task.gradients.dx;
   if (s.stores != 0 && !writes) return "stcs does not apply where no tensor is written";
-  if (std::string why = mismatch("run", s.run, task.sums(), where); !why.empty()) return why;
-  if (std::string why = mismatch("sums", s.sums, task.sums(), where); !why.empty()) return why;
+  if (std::string why = why_misplaced("run", s.run, task.sums(), task); !why.empty()) return why;
+  if (std::string why = why_misplaced("sums", s.sums, task.sums(), task); !why.empty()) return why;
   if (std::string why = why_illegal_sums(task, s, target, determinism); !why.empty()) return why;
   if (task.sums() && s.run % s.rows_in_flight != 0) {
     return fmt::format("run {} is not a multiple of rows_in_flight {}", s.run, s.rows_in_flight);
@@ -177,21 +122,6 @@ std::string why_illegal_cuda(const Task& task, const CudaSchedule& s, const Targ
   }
   if (determinism == Determinism::gpu_to_gpu) return why_not_gpu_to_gpu(task, s, target);
   return {};
-}
-
-}  // namespace
-
-int cuda_widest_access(const CudaSchedule& schedule, const Target& target) {
-  const bool hints = schedule.loads != 0 || schedule.stores != 0;
-  return target.compute_capability() >= kWideAccessArchitecture && !hints ? 32 : 16;
-}
-std::string why_illegal(const Task& task, const Schedule& schedule, const Target& target,
-                        Determinism determinism) {
-  const auto* cpu = std::get_if<CpuSchedule>(&schedule);
-  if ((cpu == nullptr) != target.cuda()) return "the schedule is for another kind of device";
-  return cpu != nullptr
-             ? why_illegal_cpu(task, *cpu, target, determinism)
-             : why_illegal_cuda(task, std::get<CudaSchedule>(schedule), target, determinism);
 }
 
 }  // namespace grkan
