@@ -9,7 +9,7 @@
 namespace grkan {
 namespace {
 
-// By bench_starting_points from the tables of bench/lab/replay, of one machine with AVX-512.
+// By bench_starting_points from the tables of bench/lab, of one machine with AVX-512.
 constexpr std::array<std::string_view, 8> kWithoutSums = {
     "v8_u1_r1_bcast_cached@slice64",       "v8_u1_r1_expand_cached@slice256",
     "v8_u2_r1_bcast_cached@slice256",      "v8_u4_r8_bcast_cached_pf2@slice256",
