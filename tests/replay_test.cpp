@@ -1,15 +1,20 @@
-// Tables and searches on them, with invented ones.
+// Tables and searches on them: invented ones, and three that were recorded (tests/tables).
 #include "bench/lab/replay/replay.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
+#include <vector>
 
+#include "bench/lab/replay/forecast.h"
 #include "bench/lab/replay/portfolio.h"
 #include "core/error.h"
 #include "tuner/effort.h"
+#include "tuner/starting_points.h"
 
 namespace grkan {
 namespace {
@@ -210,6 +215,67 @@ TEST(Replay, RoundsArePaired) {
     EXPECT_NEAR(replay(table, *strategy, search_options(TuneEffort::exhaustive), seed).regret, 0,
                 1e-6);
   }
+}
+
+// Recorded tables, three of those in bench/lab/tables.tar.xz.
+std::vector<std::string> fixtures() {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(GRKAN_TEST_TABLES)) {
+    if (entry.path().extension() == ".jsonl") paths.push_back(entry.path().string());
+  }
+  return paths;
+}
+
+TEST(RecordedTables, AreWrittenAsTheyWereRead) {
+  const std::vector<std::string> paths = fixtures();
+  EXPECT_EQ(paths.size(), 3U);
+  for (const std::string& path : paths) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const Table table = read_table(path);
+    EXPECT_EQ(to_text(table), text) << path;
+    EXPECT_EQ(std::filesystem::path(path).filename(),
+              table_name(table.task, table.rows, table.inner));
+  }
+}
+
+TEST(RecordedTables, QuickSearchComesNearTheBest) {
+  const std::vector<Table> tables = read_current_tables(GRKAN_TEST_TABLES "/measured/zen4");
+  ASSERT_EQ(tables.size(), 1U);
+  const Table& table = tables[0];
+  const Space space = space_of(table);
+  const std::vector<std::size_t> starts =
+      starting_candidates(space, starting_points(table.task, table.target));
+  EXPECT_FALSE(starts.empty());
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const auto search = [&] {
+      const auto strategy = effort_strategy(TuneEffort::quick, space, starts, seed);
+      return replay(table, *strategy, search_options(TuneEffort::quick), seed);
+    };
+    const ReplayResult result = search();
+    EXPECT_LE(result.regret, 0.02) << "seed " << seed;
+    const ReplayResult again = search();
+    EXPECT_EQ(again.winner, result.winner);
+    EXPECT_EQ(again.measurements, result.measurements);
+  }
+}
+
+TEST(RecordedTables, PredictionsHoldAScheduleNearTheBest) {
+  const std::string name = "/h200/backward.dx.da.db-p5q4-A-c768-g1x8-f32-last-3152.jsonl";
+  const Table measured = read_table(GRKAN_TEST_TABLES "/measured" + name);
+  const Table predicted = read_table(GRKAN_TEST_TABLES "/predicted" + name);
+  EXPECT_FALSE(measured.predicted);
+  EXPECT_TRUE(predicted.predicted);
+  std::vector<std::string> schedules;
+  const Forecast forecast = forecast_of(measured, predicted, schedules);
+  EXPECT_EQ(schedules.size(), forecast.seconds.size());
+  EXPECT_EQ(schedules[0], measured.candidates[0].schedule);
+  const Outcome outcome = outcome_of(forecast);
+  EXPECT_TRUE(outcome.holds());
+  EXPECT_GT(outcome.correlation, 0.7);
+  Table lacks_default = predicted;
+  lacks_default.candidates.erase(lacks_default.candidates.begin());
+  EXPECT_THROW(forecast_of(measured, lacks_default, schedules), Error);
 }
 
 }  // namespace

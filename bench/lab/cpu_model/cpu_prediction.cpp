@@ -3,8 +3,7 @@
 // would, how alike both order all candidates, and how far the predicted best and the default are
 // behind.
 //
-//   build/bin/bench_cpu_prediction [--tables bench/lab/replay/tables] [--cpu MODEL] [--candidates
-//   NAME]
+//   build/bin/bench_cpu_prediction [--tables FOLDER] [--cpu MODEL] [--candidates NAME]
 //
 // --cpu: figures of this CPU model in the place of the machine's.
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
@@ -24,7 +23,7 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string tables = "bench/lab/replay/tables";
+  std::string tables = GRKAN_TABLES "/measured/zen4";
   std::string cpu;
   std::string candidates;
 };

@@ -1,8 +1,10 @@
 #include "bench/lab/replay/forecast.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
+#include "core/error.h"
 #include "core/print.h"
 #include "tuner/search/statistics.h"
 
@@ -19,6 +21,33 @@ double chance_of(std::size_t few, std::size_t near, std::size_t all) {
 }
 
 }  // namespace
+
+Forecast forecast_of(const Table& measured, const Table& predicted,
+                     std::vector<std::string>& schedules) {
+  std::map<std::string, double> seconds;
+  for (const TableCandidate& c : predicted.candidates) {
+    if (c.status == CandidateStatus::ok) seconds[c.schedule] = median(c.us) * 1e-6;
+  }
+  schedules.clear();
+  Forecast forecast;
+  double best = 0;
+  for (const TableCandidate& c : measured.candidates) {
+    const auto found = seconds.find(c.schedule);
+    if (c.status != CandidateStatus::ok || found == seconds.end()) continue;
+    schedules.push_back(c.schedule);
+    forecast.seconds.push_back(found->second);
+    forecast.regrets.push_back(c.ratio());
+    best = best == 0 ? c.ratio() : std::min(best, c.ratio());
+  }
+  if (schedules.empty() || schedules[0] != measured.candidates[0].schedule) {
+    fail_argument("{} has no prediction of {}",
+                  table_name(measured.task, measured.rows, measured.inner),
+                  measured.candidates[0].schedule);
+  }
+  for (double& regret : forecast.regrets) regret = regret / best - 1;
+  forecast.default_seconds = median(measured.candidates[0].us) * 1e-6;
+  return forecast;
+}
 
 std::vector<std::size_t> order_of(const Forecast& forecast) {
   std::vector<std::size_t> order(forecast.seconds.size());

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/lab/replay/table.h"
+
 namespace grkan {
 
 // Of each candidate, the default first.
@@ -13,6 +15,11 @@ struct Forecast {
   std::vector<double> regrets;  // measured: how far it is behind the best
   double default_seconds = 0;   // measured
 };
+
+// Of the candidates that both tables have; `schedules` are theirs. Throws invalid_argument where
+// the default is not among them.
+Forecast forecast_of(const Table& measured, const Table& predicted,
+                     std::vector<std::string>& schedules);
 
 // By predicted time.
 std::vector<std::size_t> order_of(const Forecast& forecast);

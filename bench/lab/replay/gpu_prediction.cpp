@@ -3,9 +3,7 @@
 // tuning would rule out by the compiler's report are left out; those that the space of now has no
 // more are not.
 //
-//   build/bin/bench_gpu_prediction [--measured bench/lab/replay/measured/h200]
-//                                  [--predicted bench/lab/replay/predicted/h200] [--candidates
-//                                  NAME]
+//   build/bin/bench_gpu_prediction [--measured FOLDER] [--predicted FOLDER] [--candidates NAME]
 //
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
@@ -26,37 +24,10 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string measured = "bench/lab/replay/measured/h200";
-  std::string predicted = "bench/lab/replay/predicted/h200";
+  std::string measured = GRKAN_TABLES "/measured/h200";
+  std::string predicted = GRKAN_TABLES "/predicted/h200";
   std::string candidates;
 };
-
-// Of the candidates that both have; `names` are their schedules.
-Forecast forecast_of(const Table& measured, const Table& predicted,
-                     std::vector<std::string>& names) {
-  std::map<std::string, double> seconds;
-  for (const TableCandidate& c : predicted.candidates) {
-    if (c.status == CandidateStatus::ok) seconds[c.schedule] = median(c.us) * 1e-6;
-  }
-  Forecast forecast;
-  double best = 0;
-  for (const TableCandidate& c : measured.candidates) {
-    const auto found = seconds.find(c.schedule);
-    if (c.status != CandidateStatus::ok || found == seconds.end()) continue;
-    names.push_back(c.schedule);
-    forecast.seconds.push_back(found->second);
-    forecast.regrets.push_back(c.ratio());
-    best = best == 0 ? c.ratio() : std::min(best, c.ratio());
-  }
-  if (names.empty() || names[0] != measured.candidates[0].schedule) {
-    fail_argument("{} has no prediction of {}",
-                  table_name(measured.task, measured.rows, measured.inner),
-                  measured.candidates[0].schedule);
-  }
-  for (double& regret : forecast.regrets) regret = regret / best - 1;
-  forecast.default_seconds = median(measured.candidates[0].us) * 1e-6;
-  return forecast;
-}
 
 void print_candidates(const std::string& table, const Forecast& f,
                       const std::vector<std::string>& names) {

@@ -3,8 +3,7 @@
 // it takes. Every table is searched with several seeds. `random` looks at as many candidates
 // as `quick` did.
 //
-//   build/bin/bench_replay [--tables bench/lab/replay/tables] [--strategy quick,random] [--seeds
-//   10]
+//   build/bin/bench_replay [--tables FOLDER] [--strategy quick,random] [--seeds 10]
 //                          [--no-starts | --shipped-starts] [--against-best] [--each]
 //
 // The starting points (tuner/starting_points.h) of each CPU table are chosen from the other tables;
@@ -31,7 +30,7 @@ namespace grkan {
 namespace {
 
 struct Options {
-  std::string tables = "bench/lab/replay/tables";
+  std::string tables = GRKAN_TABLES "/measured/zen4";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
   bool no_starts = false;

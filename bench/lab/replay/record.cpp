@@ -3,10 +3,9 @@
 // of them, each in turn with the default as the search does it. A table that is there is passed
 // over, so the same command goes on where it was stopped.
 //
-//   build/bin/bench_record [--device cpu] [--problems bench/problems.jsonl]
-//                          [--out bench/lab/replay/tables] [--candidates N] [--seed 1] [--rounds
-//                          40]
-//                          [--threads 0] [--compile-threads 2] [--most N] [--lock FILE]
+//   build/bin/bench_record --out FOLDER [--device cpu] [--problems bench/problems.jsonl]
+//                          [--candidates N] [--seed 1] [--rounds 40] [--threads 0]
+//                          [--compile-threads 2] [--most N] [--lock FILE]
 //
 // --lock: a file held shared while it builds and exclusively while it times, for machines where
 // others work beside it and hold it too.
@@ -56,7 +55,7 @@ constexpr Cut kCuts[] = {{2, 1.3}, {4, 1.1}, {12, 1.0}};
 struct Options {
   std::string device = "cpu";
   std::string problems = "bench/problems.jsonl";
-  std::string out = "bench/lab/replay/tables";
+  std::string out;
   std::string lock;
   std::size_t candidates = std::numeric_limits<std::size_t>::max();
   std::uint64_t seed = 1;
@@ -255,7 +254,7 @@ int run(int argc, char** argv) {
   app.add_option("--problems", options.problems,
                  "A list, as `grkan tune` takes it; of a range of rows the upper end")
       ->capture_default_str();
-  app.add_option("--out", options.out, "Folder of the tables")->capture_default_str();
+  app.add_option("--out", options.out, "Folder of the tables")->required();
   app.add_option("--candidates", options.candidates,
                  "The default and others by chance, so many in all; all without it")
       ->check(CLI::Range(2, 1'000'000));

@@ -1,9 +1,8 @@
 // Records tables (table.h) for a GPU that is not here: candidates compiled for it, executed on the
 // virtual GPU, and predicted from these counts. Nothing in them was timed.
 //
-//   build/bin/bench_record_gpu [--gpu h200] [--problems bench/lab/gpu_problems.jsonl]
-//                              [--candidates 192] [--seed 1] [--out
-//                              bench/lab/replay/predicted/h200]
+//   build/bin/bench_record_gpu --out FOLDER [--gpu h200] [--problems bench/lab/gpu_problems.jsonl]
+//                              [--candidates 192] [--seed 1]
 //
 // A table has the default and random others of the space, which has thousands: those that
 // bench_record --device cuda:0 times, given the same numbers. What tuning would rule out by the
@@ -133,20 +132,18 @@ int run(int argc, char** argv) {
   app.add_option("--problems", options.problems,
                  "A list, as `grkan tune` takes it; of a range of rows the upper end")
       ->capture_default_str();
-  app.add_option("--out", options.out, "Folder of the tables; bench/lab/replay/predicted/GPU");
+  app.add_option("--out", options.out, "Folder of the tables")->required();
   app.add_option("--candidates", options.candidates, "Of a table, at most")
       ->check(CLI::Range(2, 100000))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "Which ones")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   const GpuModel& gpu = gpu_model(options.gpu);
-  const std::string folder =
-      options.out.empty() ? "bench/lab/replay/predicted/" + options.gpu : options.out;
   for (const ListedTask& job : read_problem_list(options.problems, {1, 1}, 1)) {
     const std::string name = table_name(job.task, job.rows.high, job.inner);
-    if (std::filesystem::exists(std::filesystem::path(folder) / name)) continue;
+    if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
     const Table table = record(job, gpu, options);
-    write_table(folder, table);
+    write_table(options.out, table);
     const TableCandidate& best = table.candidates[table.best()];
     print_to(stdout, "{}: {} candidates; best {:.4f} {}\n", name, table.candidates.size(),
              best.ratio(), best.schedule);

@@ -1,7 +1,7 @@
 // Which few schedules serve all recorded tables best, and how well as many would have served each
 // table when they are chosen from the others: what cpu/backend.cpp holds.
 //
-//   build/bin/bench_starting_points [--tables bench/lab/replay/tables] [--count 8]
+//   build/bin/bench_starting_points [--tables FOLDER] [--count 8]
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <string>
@@ -46,7 +46,7 @@ void print_points(const std::string& name, const std::vector<const Table*>& tabl
 }
 
 int run(int argc, char** argv) {
-  std::string folder = "bench/lab/replay/tables";
+  std::string folder = GRKAN_TABLES "/measured/zen4";
   std::size_t count = 8;
   CLI::App app("Schedules that serve many tables");
   app.add_option("--tables", folder, "Folder of tables")->capture_default_str();
