@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cuda/backend.h"
 
 namespace grkan {
 namespace {
