@@ -44,7 +44,7 @@ float* floats(const SampleBuffer& buffer) { return reinterpret_cast<float*>(buff
 std::int64_t groups_of(const Sample& sample) {
   const Problem& p = sample.task().problem;
   const bool fits = p.numerator_degree == kM && p.denominator_degree == kN &&
-                    p.variant == Variant::a && p.x_type == Type::f32 && p.y_type == Type::f32 &&
+                    to_string(p.variant) == "A" && p.x_type == Type::f32 && p.y_type == Type::f32 &&
                     p.layout == Layout::channels_last &&
                     p.numerator_groups == p.denominator_groups && sample.options().padding == 0;
   if (!fits) {

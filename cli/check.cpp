@@ -53,7 +53,7 @@ Json outcome_json(const Outcome& outcome, const std::string& device) {
   if (finite) {
     json["finite_below"] = *finite;
   } else {
-    set_null(json, "finite_below", "variant N has poles");
+    set_null(json, "finite_below", fmt::format("variant {} has poles", to_string(problem.variant)));
   }
   if (!outcome.failure.empty()) json["failed"] = outcome.failure;
   if (!outcome.findings.empty()) json["findings"] = outcome.findings;

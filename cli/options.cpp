@@ -42,6 +42,16 @@ std::string given(const std::vector<const CLI::Option*>& options) {
   return {};
 }
 
+// Each variant and its Q, a line each.
+std::string variants_help() {
+  std::string text = "Denominator Q:";
+  for (const Denominator& row : denominators()) {
+    text +=
+        fmt::format("\n{}  {}{}", row.letter, row.formula, row.has_poles() ? " (has poles)" : "");
+  }
+  return text;
+}
+
 }  // namespace
 
 CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
@@ -65,7 +75,7 @@ void TaskOptions::declare(CLI::App& command) {
           ->capture_default_str(),
       command.add_option("--degrees", degrees, "Degrees of numerator and denominator")
           ->capture_default_str(),
-      command.add_option("--variant", variant, "Denominator: A, B, C or N")->capture_default_str(),
+      command.add_option("--variant", variant, variants_help())->capture_default_str(),
       command.add_option("--dtype", types, "Type of x, or of x and y, f32:bf16")
           ->capture_default_str(),
       command.add_option("--layout", layout, "channels-last or channels-first")

@@ -171,30 +171,46 @@ Polynomial evaluate(Ops& ops, PolynomialScheme scheme, const std::vector<Value>&
   return p;
 }
 
-// Q and what belongs to it.
-struct Denominator {
-  Value q;           // null: Q is 1 for every x
-  Value derivative;  // of the polynomial below, by |x| for A and by x else; null: zero
-  Value signed_by;   // dQ = derivative with this value's sign (x for A, B for B and C); null: none
+// Q and the polynomial B under it, with B' by |x| for absolute terms and by x else. Where Q is a
+// polynomial too, they are one.
+struct ValueOfQ {
+  Value q;  // null: Q is 1 for every x
+  Polynomial b;
 };
 
-Denominator build_denominator(Ops& ops, const Problem& problem, PolynomialScheme scheme,
-                              const std::vector<Value>& b, Value x, bool derivative) {
+ValueOfQ build_q(Ops& ops, const Denominator& row, PolynomialScheme scheme,
+                 const std::vector<Value>& b, Value x, bool derivative) {
   if (b.empty()) return {};
-  if (problem.variant == Variant::a || problem.variant == Variant::n) {
-    const bool absolute = problem.variant == Variant::a;
-    std::vector<Value> c = {ops.constant(1.0, "one")};
-    c.insert(c.end(), b.begin(), b.end());
-    const Value t = absolute ? ops.abs(x, "abs_x") : x;
-    const Polynomial q = evaluate(ops, scheme, c, t, derivative, "Q", absolute ? "abs_x" : "x");
-    return {q.value, q.derivative, absolute ? x : Value()};
-  }
+  const auto offset = [&](const char* name) { return ops.constant(row.offset<double>(), name); };
   std::vector<Value> c = b;
-  if (problem.variant == Variant::b) c.insert(c.begin(), Value());
-  const Polynomial polynomial = evaluate(ops, scheme, c, x, derivative, "B", "x");
-  const Value offset = ops.constant(problem.variant == Variant::b ? 1.0 : 0.1, "offset");
-  const Value q = ops.add(ops.abs(polynomial.value, "abs_B"), offset, "Q");
-  return {q, polynomial.derivative, polynomial.value};
+  if (row.first_power == 1) c.insert(c.begin(), row.is_polynomial() ? offset("one") : Value());
+  const bool absolute = row.absolute_terms();
+  const Value t = absolute ? ops.abs(x, "abs_x") : x;
+  const Polynomial p = evaluate(ops, scheme, c, t, derivative, row.is_polynomial() ? "Q" : "B",
+                                absolute ? "abs_x" : "x");
+  switch (row.form) {
+    case Denominator::Form::terms:
+    case Denominator::Form::plain:
+      return {p.value, p};
+    case Denominator::Form::magnitude: {
+      const Value c0 = offset("offset");
+      return {ops.add(ops.abs(p.value, "abs_B"), c0, "Q"), p};
+    }
+  }
+  return {};
+}
+
+// What v is to dx, whose other factor is B'.
+Value build_v_of_slope(Ops& ops, Denominator::Form form, Value v, Value x, const ValueOfQ& q) {
+  switch (form) {
+    case Denominator::Form::terms:
+      return ops.flip_sign(v, x, "v_signed", "x");
+    case Denominator::Form::magnitude:
+      return ops.flip_sign(v, q.b.value, "v_signed", "B");
+    case Denominator::Form::plain:
+      break;
+  }
+  return v;
 }
 
 // 1 / Q; with `minus` -1 / Q.
@@ -210,11 +226,11 @@ Value build_reciprocal(Ops& ops, const Scheme& scheme, Value q) {
   return ops.fma(r0, e, r0, name);
 }
 
-// dx = w P' + v Q', with v already carrying the sign of Q'.
-Value build_dx(Ops& ops, Value w, Value dp, Value v, Value dq) {
-  if (dp && dq) return ops.fma(w, dp, ops.mul(v, dq, "v_dQ"), "dx");
+// dx = w P' + v B', with v as build_v_of_slope makes it.
+Value build_dx(Ops& ops, Value w, Value dp, Value v, Value db) {
+  if (dp && db) return ops.fma(w, dp, ops.mul(v, db, "v_dQ"), "dx");
   if (dp) return ops.mul(w, dp, "dx");
-  if (dq) return ops.mul(v, dq, "dx");
+  if (db) return ops.mul(v, db, "dx");
   return ops.constant(0.0, "dx");
 }
 
@@ -230,7 +246,7 @@ Coefficients prepare_coefficients(mlir::OpBuilder& builder, const Problem& probl
       result.a[i] = ops.neg(a[i], "minus_a" + std::to_string(i));
     }
   }
-  if (problem.variant == Variant::a) {
+  if (problem.denominator().absolute_terms()) {
     for (std::size_t i = 0; i < b.size(); ++i) {
       result.b[i] = ops.abs(b[i], "abs_b" + std::to_string(i + 1));
     }
@@ -243,7 +259,8 @@ Value build_forward(mlir::OpBuilder& builder, const Problem& problem, const Sche
   Ops ops(builder, x.getType());
   const std::string name = scheme.minus ? "minus_P" : "P";
   const Value p = evaluate(ops, scheme.polynomial, coefficients.a, x, false, name, "x").value;
-  const Value q = build_denominator(ops, problem, scheme.polynomial, coefficients.b, x, false).q;
+  const Value q =
+      build_q(ops, problem.denominator(), scheme.polynomial, coefficients.b, x, false).q;
   if (!q) return scheme.minus ? ops.neg(p, "y") : p;
   if (scheme.division == DivisionScheme::ieee && !scheme.minus) return ops.div(p, q, "y");
   return ops.mul(p, build_reciprocal(ops, scheme, q), "y");
@@ -256,8 +273,8 @@ ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const
   const std::string minus = scheme.minus ? "minus_" : "";
   const Polynomial p =
       evaluate(ops, scheme.polynomial, coefficients.a, x, wanted.dx, minus + "P", "x");
-  const Denominator q =
-      build_denominator(ops, task.problem, scheme.polynomial, coefficients.b, x, wanted.dx);
+  const Denominator& row = task.problem.denominator();
+  const ValueOfQ q = build_q(ops, row, scheme.polynomial, coefficients.b, x, wanted.dx);
 
   const Value r = q.q ? build_reciprocal(ops, scheme, q.q) : Value();
   ElementGradient gradient;
@@ -267,17 +284,16 @@ ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const
     gradient.w = scheme.minus ? ops.neg(dy, "minus_w") : dy;
   }
   const bool db = wanted.db && task.problem.denominator_terms() > 0;
-  Value v;  // with the sign of Q'
-  if (db || q.derivative) {
+  Value v_of_slope;
+  if (db || q.b.derivative) {
     const Value y = r ? ops.mul(p.value, r, "y") : p.value;
     const Value product = ops.mul(gradient.w, y, scheme.minus ? "v" : "wy");
     gradient.v = scheme.minus ? product : ops.neg(product, "v");
-    v = q.signed_by ? ops.flip_sign(gradient.v, q.signed_by, "v_signed",
-                                    task.problem.variant == Variant::a ? "x" : "B")
-                    : gradient.v;
-    if (task.problem.variant != Variant::a) gradient.v = v;
+    v_of_slope = build_v_of_slope(ops, row.form, gradient.v, x, q);
+    // Of v |x|^i only the odd powers take the sign of x, in build_sums.
+    if (!row.absolute_terms()) gradient.v = v_of_slope;
   }
-  if (wanted.dx) gradient.dx = build_dx(ops, gradient.w, p.derivative, v, q.derivative);
+  if (wanted.dx) gradient.dx = build_dx(ops, gradient.w, p.derivative, v_of_slope, q.b.derivative);
   return gradient;
 }
 
@@ -300,9 +316,9 @@ std::vector<Value> build_sums(mlir::OpBuilder& builder, const Task& task, Value 
   }
   if (db) {
     // v |x|^i = (v with x's sign) x^i for odd i.
-    const Value odd = problem.variant == Variant::a ? ops.flip_sign(v, x, "v_signed", "x") : v;
-    const int first = problem.variant == Variant::c ? 0 : 1;
-    for (int i = first; i <= problem.denominator_degree; ++i) {
+    const Denominator& row = problem.denominator();
+    const Value odd = row.absolute_terms() ? ops.flip_sign(v, x, "v_signed", "x") : v;
+    for (int i = row.first_power; i <= problem.denominator_degree; ++i) {
       add_term(i % 2 == 1 ? odd : v, i, "db" + std::to_string(i));
     }
   }

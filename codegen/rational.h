@@ -38,7 +38,7 @@ struct Scheme {
 inline constexpr const char* kReciprocalFunction = "grkan_rcp";
 
 // The coefficients of one group, as values of the element type; prepared once, outside all loops
-// (for variant A the denominator's are |b_i|; with `minus` the numerator's are -a_i).
+// (where Q has absolute terms the denominator's are |b_i|; with `minus` the numerator's are -a_i).
 struct Coefficients {
   std::vector<mlir::Value> a;  // numerator_terms()
   std::vector<mlir::Value> b;  // denominator_terms()
@@ -52,20 +52,20 @@ mlir::Value build_forward(mlir::OpBuilder& builder, const Problem& problem, cons
                           const Coefficients& coefficients, mlir::Value x);
 
 // The part of backward that is done for each element, with r = 1 / Q:
-//   w = dy r,  v = -(w (P r)),  dx = fma(w, P', v Q')
-// and da_i = sum w x^i, db_i = sum v x^i (A: v |x|^i).
+//   w = dy r,  v = -(w (P r)) dQ/dB,  dx = fma(w, P', v B')
+// and da_i = sum w x^i, db_i = sum v x^i (absolute terms: v |x|^i; their v is without x's sign).
 struct ElementGradient {
   mlir::Value dx;  // null unless asked for
   mlir::Value w;   // never null; -w with `minus`
-  mlir::Value v;   // A, N: v. B, C: v with B's sign. Null where neither db nor dx needs it
+  mlir::Value v;   // null where neither db nor dx needs it
 };
 ElementGradient build_backward(mlir::OpBuilder& builder, const Task& task, const Scheme& scheme,
                                const Coefficients& coefficients, mlir::Value x, mlir::Value dy);
 
 // Adds one element's terms to the sums (numerator_terms() for da if asked for, then
-// denominator_terms() for db): sums[i] = fma(w, x^i, sums[i]). Variant A's db terms are v |x|^i;
-// sign(b) is applied after summing. v may be null where db has no terms, w where da is not asked
-// for.
+// denominator_terms() for db): sums[i] = fma(w, x^i, sums[i]). Absolute
+// terms of Q give db's v |x|^i; sign(b) is applied after summing. v may be null where db has no
+// terms, w where da is not asked for.
 std::vector<mlir::Value> build_sums(mlir::OpBuilder& builder, const Task& task, mlir::Value x,
                                     mlir::Value w, mlir::Value v,
                                     const std::vector<mlir::Value>& sums);

@@ -53,9 +53,10 @@ ErrorBound error_bound(const Task& task, const Schedule& schedule) {
 
 std::optional<double> finite_below(const Task& task, const Schedule& schedule) {
   const Problem& p = task.problem;
-  if (p.variant == Variant::n) return std::nullopt;
+  const Denominator& row = p.denominator();
+  if (row.has_poles()) return std::nullopt;
   constexpr long double kLargest = 16;  // of coefficients and of dy
-  const long double least_q = p.variant == Variant::c ? 0.1L : 1.0L;
+  const auto least_q = row.offset<long double>();
   const long double limit = largest_finite(p.math_type()) / 4;
   const long double q_limit = 1 / smallest_normal(p.math_type());
   const long double run = std::max(1.0, arithmetic_of(task, schedule).run);
@@ -71,18 +72,19 @@ std::optional<double> finite_below(const Task& task, const Schedule& schedule) {
       }
     };
     horner(p.denominator_degree);
-    const long double q = value + 1;
-    const long double dq = derivative;
+    const auto q = row.at(value);
+    const long double dq = q.slope * derivative;
     horner(p.numerator_degree);
     const long double y = value / least_q;
     const long double power = std::pow(x, std::max(p.numerator_degree, p.denominator_degree));
-    if (q > q_limit || std::max({value, y, power}) > limit) return false;
+    if (q.q > q_limit || std::max({value, y, power}) > limit) return false;
     if (!task.backward()) return true;
     const long double w = kLargest / least_q;
     const long double v = w * y;
     const long double da = run * w * std::pow(x, p.numerator_degree);
-    const long double db = run * v * std::pow(x, p.denominator_degree);
-    return std::max({dq, v, w * derivative, v * dq, da, db}) <= limit;
+    const long double v_b = v * q.slope;
+    const long double db = run * v_b * std::pow(x, p.denominator_degree);
+    return std::max({dq, v, v_b, w * derivative, v * dq, da, db}) <= limit;
   };
   // Bisection between powers of two, then within one.
   long double low = 0;

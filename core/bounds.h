@@ -22,7 +22,7 @@ struct ErrorBound {
 ErrorBound error_bound(const Task& task, const Schedule& schedule);
 
 // The largest |x| at which nothing overflows in the task's arithmetic (and 1/Q stays normal), for
-// coefficients and incoming gradients up to 16 in magnitude. Absent for variant N, which has poles.
+// coefficients and incoming gradients up to 16 in magnitude. Absent where Q has poles.
 std::optional<double> finite_below(const Task& task, const Schedule& schedule);
 
 }  // namespace grkan

@@ -11,7 +11,6 @@
 namespace grkan {
 namespace {
 
-constexpr std::array<std::string_view, 4> kVariants = {"A", "B", "C", "N"};
 constexpr std::array<std::string_view, 4> kTypes = {"f32", "f64", "f16", "bf16"};
 constexpr std::array<std::string_view, 2> kLayouts = {"last", "first"};
 constexpr std::string_view kForm = "p5q4-A-c768-g1x8-f32:bf16-last";
@@ -92,13 +91,9 @@ Problem parse_problem(std::string_view text) {
   return p;
 }
 
-std::string_view to_string(Variant variant) { return kVariants.at(std::size_t(variant)); }
 std::string_view to_string(Type type) { return kTypes.at(std::size_t(type)); }
 std::string_view to_string(Layout layout) { return kLayouts.at(std::size_t(layout)); }
 
-Variant parse_variant(std::string_view text) {
-  return Variant(index_of_word(kVariants, text, "variant"));
-}
 Type parse_type(std::string_view text) { return Type(index_of_word(kTypes, text, "type")); }
 Layout parse_layout(std::string_view text) {
   constexpr std::string_view kLong = "channels-";

@@ -1,14 +1,12 @@
 // Problem: WHAT is computed, without rows. y = P(x) / Q(x), a rational function for each group of
 // channels (Kolmogorov-Arnold Transformer, arXiv 2409.10594; FlashKAT, arXiv 2505.13813).
 //
-//   P(x) = a0 + a1 x + ... + am x^m
-//   A: Q = 1 + sum |b_i| |x|^i     B: Q = 1 + |sum b_i x^i|, i >= 1
-//   C: Q = 0.1 + |sum b_i x^i|, i >= 0     N: Q = 1 + sum b_i x^i (has poles)
+//   P(x) = a0 + a1 x + ... + am x^m      Q(x): a variant of core/denominator.h
 //
 // x is [rows, channels] (channels-last) or [rows, channels, inner] (channels-first: rows is the
 // batch). Rows and inner are run-time values. Channels are split into contiguous groups; the
 // numerator's and the denominator's groups may differ.
-//   a: [numerator_groups, m + 1]     b: [denominator_groups, n], for C [denominator_groups, n + 1]
+//   a: [numerator_groups, m + 1]     b: [denominator_groups, n], n + 1 where Q has a b_0
 #pragma once
 
 #include <cstddef>
@@ -16,9 +14,10 @@
 #include <string>
 #include <string_view>
 
+#include "core/denominator.h"
+
 namespace grkan {
 
-enum class Variant : std::uint8_t { a, b, c, n };
 enum class Type : std::uint8_t { f32, f64, f16, bf16 };
 enum class Layout : std::uint8_t { channels_last, channels_first };
 
@@ -40,9 +39,10 @@ struct Problem {
 
   // m + 1: coefficients of one numerator group.
   [[nodiscard]] int numerator_terms() const { return numerator_degree + 1; }
-  // n, for variant C n + 1: coefficients of one denominator group.
+  [[nodiscard]] const Denominator& denominator() const { return denominator_of(variant); }
+  // Coefficients of one denominator group.
   [[nodiscard]] int denominator_terms() const {
-    return denominator_degree + (variant == Variant::c ? 1 : 0);
+    return denominator_degree + 1 - denominator().first_power;
   }
   // A segment is a run of channels over which neither group changes: the common refinement of the
   // two groupings. Their number divides channels, so all segments have one width.
@@ -67,10 +67,8 @@ void validate(const Problem& problem);
 std::string to_string(const Problem& problem);
 Problem parse_problem(std::string_view text);
 
-std::string_view to_string(Variant variant);  // "A" "B" "C" "N"
-std::string_view to_string(Type type);        // "f32" "f64" "f16" "bf16"
-std::string_view to_string(Layout layout);    // "last" "first"
-Variant parse_variant(std::string_view text);
+std::string_view to_string(Type type);      // "f32" "f64" "f16" "bf16"
+std::string_view to_string(Layout layout);  // "last" "first"
 Type parse_type(std::string_view text);
 Layout parse_layout(std::string_view text);  // also "channels-last" and "channels-first"
 

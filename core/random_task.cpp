@@ -46,7 +46,7 @@ Task random_task(RandomGenerator& generator) {
     p.numerator_degree = int(below(generator, kMaxDegree + 1));
     p.denominator_degree = int(below(generator, kMaxDegree + 1));
   }
-  p.variant = Variant(below(generator, 4));
+  p.variant = pick(generator, denominators()).variant;
   constexpr std::array<std::int64_t, 10> kChannels = {1, 7, 8, 24, 32, 60, 96, 192, 255, 768};
   p.channels = pick(generator, kChannels);
   p.numerator_groups = random_groups(generator, p.channels);

@@ -57,7 +57,7 @@ class Sums {
     }
   }
 
-  // For variant A: b's signs, which db takes; either is right at -0.
+  // `b`: whose signs db takes, if it does; either is right at -0.
   template <class Load>
   SumReference finish(Load&& before, const std::vector<double>& b) {
     for (std::size_t i = 0; i < value_.size(); ++i) {
@@ -93,7 +93,7 @@ class Evaluation {
         denominators_(denominators<T>(problem_, call, arithmetic_.tiny)),
         da_(task.gradients.da ? problem_.numerator_groups : 0, problem_.numerator_terms(), 0),
         db_(task.gradients.db ? problem_.denominator_groups : 0, problem_.denominator_terms(),
-            problem_.variant == Variant::c ? 0 : 1) {}
+            problem_.denominator().first_power) {}
 
   Reference run() {
     const std::int64_t width = call_.inner;
@@ -127,7 +127,7 @@ class Evaluation {
 
     Element<T> e;
     const Quotient<T> quotient =
-        evaluate_quotient(problem_.variant, arithmetic_, numerators_[std::size_t(a_group)],
+        evaluate_quotient(problem_.denominator(), arithmetic_, numerators_[std::size_t(a_group)],
                           denominators_[std::size_t(b_group)], T(x));
     forward_element(arithmetic_, quotient, e);
     if (!task_.backward()) {
@@ -161,7 +161,7 @@ class Evaluation {
       da_.add_terms(a_group, e.w, powers_, magnitudes_, e.w_condition, e.w_magnitude, false);
     }
     if (task_.gradients.db) {
-      if (problem_.variant == Variant::a && x_minus) {
+      if (problem_.denominator().absolute_terms() && x_minus) {
         for (std::size_t i = 1; i < kMaxTerms; i += 2) powers_[i] = -powers_[i];
       }
       db_.add_terms(b_group, e.v, powers_, magnitudes_, e.v_condition, e.v_magnitude,
@@ -194,7 +194,7 @@ class Evaluation {
 
   std::vector<double> b_signs() const {
     std::vector<double> b;
-    if (problem_.variant != Variant::a) return b;
+    if (!problem_.denominator().absolute_terms()) return b;
     const std::int64_t count = problem_.denominator_groups * problem_.denominator_terms();
     for (std::int64_t i = 0; i < count; ++i) {
       b.push_back(load_element(problem_.math_type(), call_.b, i));

@@ -23,7 +23,7 @@ struct SumReference {
   std::vector<double> value;      // with `accumulate`, what was there before + the sum
   std::vector<double> condition;  // S: sum over terms of their condition
   std::vector<double> magnitude;  // M: sum over terms of |term|
-  std::vector<double> slack;      // terms of B and C whose sign may be either: sum of 2 |term|
+  std::vector<double> slack;      // terms whose sign may be either: sum of 2 |term|
 };
 
 struct Reference {

@@ -99,22 +99,23 @@ std::vector<Polynomial<T>> numerators(const Problem& p, const Call& call, double
   return result;
 }
 
-// B, for variant A with the magnitudes of b.
+// B.
 template <class T>
 std::vector<Polynomial<T>> denominators(const Problem& p, const Call& call, double tiny) {
   std::vector<Polynomial<T>> result(std::size_t(p.denominator_groups));
   std::int64_t at = 0;
   for (Polynomial<T>& polynomial : result) {
     polynomial.degree = p.denominator_degree;
-    for (int i = p.variant == Variant::c ? 0 : 1; i <= p.denominator_degree; ++i) {
+    for (int i = p.denominator().first_power; i <= p.denominator_degree; ++i) {
       const double b = load_element(p.math_type(), call.b, at++);
-      polynomial.set(i, p.variant == Variant::a ? std::abs(b) : b, tiny);
+      polynomial.set(i, p.denominator().absolute_terms() ? std::abs(b) : b, tiny);
     }
   }
   return result;
 }
 
-// Q and Q' with their magnitudes. `either_sign`: B is within its rounding error of zero.
+// Q and Q' with their magnitudes, in arithmetic of its own: what core/denominator.h computes is
+// among the things to be checked. `either_sign`: B is within its rounding error of a jump of dQ/dB.
 template <class T>
 struct DenominatorValue {
   T q{};
@@ -122,27 +123,36 @@ struct DenominatorValue {
   double abs_q = 0;
   double abs_derivative = 0;
   double abs_power = 0;
-  bool minus = false;  // B and C: the sign of B
+  T slope{1};  // dQ/dB
   bool either_sign = false;
 };
 
 template <class T>
-DenominatorValue<T> evaluate_q(Variant variant, const Arithmetic& arithmetic,
+DenominatorValue<T> evaluate_q(const Denominator& row, const Arithmetic& arithmetic,
                                const Polynomial<T>& polynomial, T x, double abs_x) {
   DenominatorValue<T> r;
-  const bool x_minus = negative(x);
-  const T t = variant == Variant::a ? with_sign(x, x_minus) : x;
-  const PolynomialValue<T> b = evaluate(polynomial, t, abs_x, arithmetic.tiny);
-  const T offset = variant == Variant::c ? T(1) / T(10) : T(1);
-  const bool absolute = variant == Variant::b || variant == Variant::c;
-  r.minus = absolute && negative(b.value);
-  r.either_sign =
-      absolute && magnitude(b.value) <= arithmetic.q_roundings * arithmetic.u * b.abs_value;
-  r.q = offset + with_sign(b.value, r.minus);
-  r.derivative = with_sign(b.derivative, variant == Variant::a ? x_minus : r.minus);
+  const bool x_minus = row.absolute_terms() && negative(x);
+  const PolynomialValue<T> b = evaluate(polynomial, with_sign(x, x_minus), abs_x, arithmetic.tiny);
+  const T offset = row.offset<T>();
+  const double b_error = arithmetic.q_roundings * arithmetic.u * b.abs_value;
   r.abs_q = double(offset) + b.abs_value;
   r.abs_derivative = b.abs_derivative;
   r.abs_power = b.abs_power;
+  switch (row.form) {
+    case Denominator::Form::terms:
+    case Denominator::Form::plain:
+      r.q = offset + b.value;
+      r.derivative = with_sign(b.derivative, x_minus);
+      break;
+    case Denominator::Form::magnitude: {
+      const bool minus = negative(b.value);
+      r.slope = with_sign(T(1), minus);
+      r.q = offset + with_sign(b.value, minus);
+      r.derivative = with_sign(b.derivative, minus);
+      r.either_sign = magnitude(b.value) <= b_error;
+      break;
+    }
+  }
   return r;
 }
 
@@ -153,7 +163,7 @@ struct Element {
   T y{};
   T dx{};
   T w{};
-  T v{};  // B and C: with the sign of B, so that db_i = sum v x^i
+  T v{};  // with dQ/dB, so that db_i = sum v x^i
   double y_condition = 0;
   double dx_condition = 0;
   double w_magnitude = 0;
@@ -174,13 +184,13 @@ struct Quotient {
 };
 
 template <class T>
-Quotient<T> evaluate_quotient(Variant variant, const Arithmetic& arithmetic,
+Quotient<T> evaluate_quotient(const Denominator& row, const Arithmetic& arithmetic,
                               const Polynomial<T>& numerator, const Polynomial<T>& denominator,
                               T x) {
   Quotient<T> r;
   const double abs_x = magnitude(x);
   r.p = evaluate(numerator, x, abs_x, arithmetic.tiny);
-  r.q = evaluate_q(variant, arithmetic, denominator, x, abs_x);
+  r.q = evaluate_q(row, arithmetic, denominator, x, abs_x);
   r.abs_q = magnitude(r.q.q);
   r.amplification = r.q.abs_q / r.abs_q;
   const double q_error = arithmetic.q_roundings * arithmetic.u * r.amplification;
@@ -206,7 +216,7 @@ void backward_element(const Arithmetic& arithmetic, const Quotient<T>& t, T dy, 
   const T slope = t.p.derivative - e.y * t.q.derivative;
   e.w = wide_w;
   e.dx = wide_w * slope;
-  e.v = with_sign(-(wide_w * e.y), t.q.minus);
+  e.v = -(wide_w * e.y) * t.q.slope;
   const double w = magnitude(wide_w) + tiny;
   const double y = magnitude(e.y) + tiny;
   const double dq = magnitude(t.q.derivative);

@@ -89,16 +89,16 @@ void fill_numerator(const SampleBuffer& buffer, const Problem& p, std::uint64_t 
   }
 }
 
-// With specials some b of variant A are +0 and -0: their sign is db's.
-// Variant N keeps Q > 0.2 for |x| <= kLargestX: even coefficients are positive, and an odd one is
-// at most 0.8 of both neighbours, since |x|^i <= (|x|^(i-1) + |x|^(i+1)) / 2; a last odd one,
-// without an upper neighbour, is at most 0.4 / kLargestX of the lower.
+// With specials some b whose sign is db's are +0 and -0.
+// A Q that has poles elsewhere is > 0.2 for |x| <= kLargestX: even coefficients are positive, and
+// an odd one is at most 0.8 of both neighbours, since |x|^i <= (|x|^(i-1) + |x|^(i+1)) / 2; a last
+// odd one, without an upper neighbour, is at most 0.4 / kLargestX of the lower.
 void fill_denominator(const SampleBuffer& buffer, const Problem& p, std::uint64_t seed,
                       bool specials) {
   Random random(seed);
-  const bool zeros = specials && p.variant == Variant::a;
+  const bool zeros = specials && p.denominator().absolute_terms();
   const int terms = p.denominator_terms();
-  const int first = p.variant == Variant::c ? 0 : 1;
+  const int first = p.denominator().first_power;
   for (std::int64_t group = 0; group < p.denominator_groups; ++group) {
     std::array<double, kMaxDegree + 2> b{};
     for (int i = first; i <= p.denominator_degree; ++i) {
@@ -106,7 +106,7 @@ void fill_denominator(const SampleBuffer& buffer, const Problem& p, std::uint64_
       if (zeros && (group + i) % 3 == 0)
         b.at(std::size_t(i)) = std::copysign(0.0, b.at(std::size_t(i)));
     }
-    if (p.variant == Variant::n) {
+    if (p.denominator().has_poles()) {
       b[0] = 1;
       for (std::size_t i = 2; i < b.size(); i += 2) b.at(i) = std::abs(b.at(i));
       for (std::size_t i = 1; i < b.size(); i += 2) {

@@ -3,7 +3,7 @@
 //
 //   x, dy   N(0, 1), cut at +-6, rounded to their types
 //   a       uniform in [-1, 1] / 3^i: P stays moderate for every degree
-//   b       uniform in [-1, 1] / 3^i; for variant N so that Q > 0.2 wherever |x| <= 6
+//   b       uniform in [-1, 1] / 3^i; where Q has poles so that Q > 0.2 for |x| <= 6
 //
 // All tensors lie between guard bytes; rows are `padding` elements apart. Guards and padding hold a
 // pattern which why_damaged() looks for after a run; outputs start with a pattern no result has.
@@ -28,8 +28,8 @@ struct SampleOptions {
   bool misaligned = false;   // pointers one element past 64-byte alignment; else aligned
   bool in_place = false;     // y in x's buffer, dx in dy's: equal types needed
   bool accumulate = false;   // da and db start from N(0, 1) values, to which the sums are added
-  bool specials = false;     // some x are +-0, subnormal, +-largest, +-infinity, NaN; some b of
-                             // variant A are +-0
+  bool specials = false;     // some x are +-0, subnormal, +-largest, +-infinity, NaN; some b
+                             // whose sign is db's are +-0
   bool operator==(const SampleOptions&) const = default;
 };
 

@@ -26,9 +26,9 @@ struct CpuCall {
   // [0] is the sum and [1] its compensation (only f64 arithmetic uses it). da's terms first. bcast:
   // a lane holds the columns of a segment that are congruent to it modulo vector, counted from
   // column_begin, but columns past the last whole vector go to lane 0. expand: a "segment" is one
-  // of the ceil(channels / vector) vectors of columns, a lane a column. For variant A, db's sums
-  // are of v |x|^i: the caller applies sign(b). Where [0] is not finite, [1] means nothing. Not
-  // read where sum_terms is 0.
+  // of the ceil(channels / vector) vectors of columns, a lane a column. Where Q has absolute
+  // terms, db's sums are of v |x|^i: the caller applies sign(b). Where [0] is not finite, [1] means
+  // nothing. Not read where sum_terms is 0.
   double* sums;
   void* scratch;  // kCpuScratchBytes, 64-byte aligned, for this thread alone
   std::int64_t rows;

@@ -285,7 +285,7 @@ void CpuExecutor::reduce_lanes(const double* area, std::int64_t units, std::int6
             expanded_ ? int(std::min<std::int64_t>(lanes, (group + 1) * width - column)) : lanes;
         const std::int64_t entry =
             numerator ? group * da_terms + term
-                      : da_entries_ + group * p.denominator_terms() + (term - da_terms);
+                      : da_entries_ + group * (terms - da_terms) + (term - da_terms);
         double* to = partial + entry * stride;
         if (compensated_) {
           Compensated total{to[0], to[1]};
@@ -321,14 +321,15 @@ void CpuExecutor::add_partials(double* partials, std::int64_t slices) const {
   }
 }
 
-// Rounds once to the gradients. Variant A's kernels leave sign(b) to this place; sign(0) is +1.
+// Rounds once to the gradients. Kernels leave sign(b) of absolute terms to this place; sign(0) is
+// +1.
 void CpuExecutor::finish(const Call& call, const double* partial) const {
   const auto write = compensated_ ? &write_gradient<double> : &write_gradient<float>;
   if (da_entries_ > 0) {
     write(call.da, da_entries_, partial, compensated_, call.accumulate, nullptr);
   }
   if (db_entries_ > 0) {
-    const void* sign = task_.problem.variant == Variant::a ? call.b : nullptr;
+    const void* sign = task_.problem.denominator().absolute_terms() ? call.b : nullptr;
     write(call.db, db_entries_, partial + da_entries_ * (compensated_ ? 2 : 1), compensated_,
           call.accumulate, sign);
   }

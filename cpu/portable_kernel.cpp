@@ -30,38 +30,27 @@ ValueAndSlope<T> horner(const T* coefficients, int terms, int first, T x) {
   return p;
 }
 
-// Q, its derivative, and the factor of a term of db: +-1 with the sign of B.
+// Q, its derivative, and the factor of a term of db, dQ/dB.
 template <class T>
-struct Denominator {
+struct ValueOfQ {
   T q = 1;
-  T slope = 0;
-  T sign = 1;
+  T derivative = 0;
+  T slope = 1;
 };
 
 template <class T>
-Denominator<T> denominator(const Problem& problem, const T* b, T x) {
+ValueOfQ<T> evaluate_q(const Problem& problem, const T* b, T x) {
+  const Denominator& row = problem.denominator();
   const int terms = problem.denominator_terms();
-  const T sign_x = std::signbit(x) ? T(-1) : T(1);
-  switch (problem.variant) {
-    case Variant::a: {
-      std::array<T, kMaxDegree + 1> magnitudes{};
-      for (int i = 0; i < terms; ++i) magnitudes[std::size_t(i)] = std::abs(b[i]);
-      const auto sum = horner<T>(magnitudes.data(), terms, 1, std::abs(x));
-      return {T(1) + sum.value, sign_x * sum.slope, T(1)};
-    }
-    case Variant::n: {
-      const auto sum = horner<T>(b, terms, 1, x);
-      return {T(1) + sum.value, sum.slope, T(1)};
-    }
-    case Variant::b:
-    case Variant::c: {
-      const bool constant = problem.variant == Variant::c;
-      const auto sum = horner<T>(b, terms, constant ? 0 : 1, x);
-      const T sign = std::signbit(sum.value) ? T(-1) : T(1);
-      return {(constant ? T(0.1) : T(1)) + std::abs(sum.value), sign * sum.slope, sign};
-    }
+  if (!row.absolute_terms()) {
+    const auto sum = horner<T>(b, terms, row.first_power, x);
+    const auto q = row.at(sum.value);
+    return {q.q, q.slope * sum.slope, q.slope};
   }
-  return {};
+  std::array<T, kMaxDegree + 1> magnitudes{};
+  for (int i = 0; i < terms; ++i) magnitudes[std::size_t(i)] = std::abs(b[i]);
+  const auto sum = horner<T>(magnitudes.data(), terms, row.first_power, std::abs(x));
+  return {row.at(sum.value).q, std::copysign(T(1), x) * sum.slope, T(1)};
 }
 
 template <class T>
@@ -92,23 +81,25 @@ class Portable {
   void element(std::int64_t row, std::int64_t at, const T* a, const T* b, double* sums) const {
     const T x = T(load_element(problem_.x_type, call_.x, row * call_.x_stride + at));
     const auto p = horner<T>(a, problem_.numerator_terms(), 0, x);
-    const Denominator<T> d = denominator<T>(problem_, b, x);
+    const ValueOfQ<T> q = evaluate_q<T>(problem_, b, x);
     const std::int64_t out = row * call_.out_stride + at;
     if (!task_.backward()) {
-      store_element(problem_.y_type, call_.out, out, double(p.value / d.q));
+      store_element(problem_.y_type, call_.out, out, double(p.value / q.q));
       return;
     }
     const T dy = T(load_element(problem_.y_type, call_.dy, row * call_.dy_stride + at));
-    const T w = dy / d.q;
-    const T v = -w * (p.value / d.q);
+    const T w = dy / q.q;
+    const T v = -w * (p.value / q.q);
     if (task_.gradients.dx) {
-      store_element(problem_.x_type, call_.out, out, double(std::fma(w, p.slope, v * d.slope)));
+      store_element(problem_.x_type, call_.out, out,
+                    double(std::fma(w, p.slope, v * q.derivative)));
     }
     if (task_.gradients.da) sums = add_powers(sums, problem_.numerator_terms(), w, T(1), x);
     if (task_.gradients.db) {
-      const T base = problem_.variant == Variant::a ? std::abs(x) : x;
-      const T first = problem_.variant == Variant::c ? T(1) : base;
-      add_powers(sums, problem_.denominator_terms(), v * d.sign, first, base);
+      const Denominator& denominator = problem_.denominator();
+      const T base = denominator.absolute_terms() ? std::abs(x) : x;
+      const T first = denominator.first_power == 0 ? T(1) : base;
+      add_powers(sums, problem_.denominator_terms(), v * q.slope, first, base);
     }
   }
 

@@ -99,7 +99,8 @@ void check_value(const char* field, std::int32_t value, std::int32_t least, std:
 }
 
 Problem problem_of(const grkan_problem& from) {
-  check_value("variant", from.variant, GRKAN_VARIANT_A, GRKAN_VARIANT_N);
+  check_value("variant", from.variant, GRKAN_VARIANT_A,
+              GRKAN_VARIANT_A + std::int32_t(denominators().size()) - 1);
   check_value("layout", from.layout, GRKAN_CHANNELS_LAST, GRKAN_CHANNELS_FIRST);
   check_value("x_type", from.x_type, GRKAN_F32, GRKAN_BF16);
   check_value("y_type", from.y_type, 0, GRKAN_BF16);

@@ -1,6 +1,9 @@
 // What Plan::explain tells: the choice for a size, the evidence, and what the compiler said.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 
 #include "core/bounds.h"
 #include "core/version.h"
@@ -13,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 
-void set_unknown(Json& json, const char* field, const char* why) {
+void set_unknown(Json& json, const char* field, const std::string& why) {
   json[field] = nullptr;
   json["why"][field] = why;
 }
@@ -86,7 +89,8 @@ std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t i
   if (const auto limit = finite_below(t, choice.schedule)) {
     json["finite_below"] = *limit;
   } else {
-    set_unknown(json, "finite_below", "variant N has poles");
+    set_unknown(json, "finite_below",
+                fmt::format("variant {} has poles", to_string(t.problem.variant)));
   }
   std::optional<Binary> binary;
   if (!target.name.empty()) {

@@ -2,6 +2,7 @@
 // would let a wrong one pass.
 #include "core/bounds.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -122,9 +123,14 @@ TEST(FiniteBelow, ShrinksWithDegreesAndEndsWithTheType) {
 }
 
 TEST(FiniteBelow, NothingOverflowsThere) {
-  for (const char* text :
-       {"backward.dx.da.db/p5q4-A-c1-g1-f32-last", "backward.dx.da.db/p9q3-B-c1-g1-f32-last",
-        "backward.dx.da.db/p3q7-C-c1-g1-f32-last", "backward.dx.da.db/p0q3-A-c1-g1-f32-last"}) {
+  std::vector<std::string> texts;
+  for (const Denominator& row : denominators()) {
+    for (const char* degrees : {"p5q4", "p9q3", "p3q7", "p0q3"}) {
+      if (row.has_poles()) continue;
+      texts.push_back(fmt::format("backward.dx.da.db/{}-{}-c1-g1-f32-last", degrees, row.letter));
+    }
+  }
+  for (const std::string& text : texts) {
     const Task task = parse_task(text);
     const auto x = float(*finite_below(task, kBackward) * 0.999);
     const std::vector<float> a(16, 16);

@@ -2,6 +2,7 @@
 // keeps, and counts beside the compiler's code.
 #include "bench/lab/cpu_model/cpu_cost_model.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -143,11 +144,12 @@ TEST(CpuCostModel, CountsAreThoseOfTheCode) {
     return double(std::distance(std::sregex_iterator(text.begin(), text.end(), what),
                                 std::sregex_iterator()));
   };
-  for (const std::string variant : {"A", "B", "C", "N"}) {
+  for (const Denominator& row : denominators()) {
     for (const std::string degrees : {"p5q4", "p3q2", "p2q6", "p7q1", "p4q0"}) {
       for (const std::string direction :
            {"forward", "backward.dx", "backward.da", "backward.db", "backward.dx.da.db"}) {
-        const std::string text = direction + "/" + degrees + "-" + variant + "-c64-g1-f32-last";
+        const std::string text =
+            fmt::format("{}/{}-{}-c64-g1-f32-last", direction, degrees, row.letter);
         const Task task = parse_task(text);
         for (const std::string sums : {"_run64_split", "_run64_fused"}) {
           const CpuWork work =
@@ -159,7 +161,7 @@ TEST(CpuCostModel, CountsAreThoseOfTheCode) {
           const std::string where = text + (task.sums() ? sums : "");
           EXPECT_EQ((f.first.multiplies + f.second.multiplies) / 8, count(code, multiply)) << where;
           // A Q that is the same for every x may be inverted once, before the loop.
-          const bool constant = variant == "C" && degrees == "p4q0";
+          const bool constant = row.first_power == 0 && degrees == "p4q0";
           EXPECT_EQ(f.first.divisions / 8, constant ? 1 : count(code, divide)) << where;
           if (!task.sums()) break;
         }

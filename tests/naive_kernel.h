@@ -58,48 +58,46 @@ class NaiveSums {
 template <class F>
 void naive_element(const Task& task, const F* a, const F* b, F x, F dy, F& out, F* da, F* db) {
   const Problem& p = task.problem;
-  const bool is_a = p.variant == Variant::a;
+  const Denominator& row = p.denominator();
+  const bool magnitudes = row.absolute_terms();
   F value = a[p.numerator_degree];
   F dvalue = 0;
   for (int i = p.numerator_degree - 1; i >= 0; --i) {
     dvalue = std::fma(dvalue, x, value);
     value = std::fma(value, x, a[i]);
   }
-  const F t = is_a ? std::abs(x) : x;
-  const bool has_0 = p.variant == Variant::c;
+  const F t = magnitudes ? std::abs(x) : x;
+  // B, and where Q is a polynomial too, that.
   const auto coefficient = [&](int i) -> F {
-    if (i == 0) return has_0 ? b[0] : p.variant == Variant::b ? F(0) : F(1);
-    const F c = b[has_0 ? i : i - 1];
-    return is_a ? std::abs(c) : c;
+    if (i < row.first_power) return row.is_polynomial() ? row.offset<F>() : F(0);
+    const F c = b[i - row.first_power];
+    return magnitudes ? std::abs(c) : c;
   };
-  F q = coefficient(p.denominator_degree);
-  F dq = 0;
+  F sum = coefficient(p.denominator_degree);
+  F slope = 0;
   for (int i = p.denominator_degree - 1; i >= 0; --i) {
-    dq = std::fma(dq, t, q);
-    q = std::fma(q, t, coefficient(i));
+    slope = std::fma(slope, t, sum);
+    sum = std::fma(sum, t, coefficient(i));
   }
-  F sign = is_a ? std::copysign(F(1), x) : F(1);
-  if (p.variant == Variant::b || has_0) {
-    sign = std::copysign(F(1), q);
-    q = std::abs(q) + (has_0 ? F(0.1) : F(1));
-  }
+  const F q = row.is_polynomial() ? sum : row.at(sum).q;
   if (!task.backward()) {
     out = value / q;
     return;
   }
   const F r = F(1) / q;
   const F w = dy * r;
-  const F v = -(w * (value * r));
-  out = std::fma(w, dvalue, (v * sign) * dq);
+  const F v = -(w * (value * r)) * row.at(sum).slope;
+  const F v_odd = magnitudes ? v * std::copysign(F(1), x) : v;  // of v |x|^i
+  out = std::fma(w, dvalue, v_odd * slope);
   std::array<F, kMaxDegree + 1> power{F(1), x};
   for (std::size_t i = 2; i < power.size(); ++i) power[i] = power[i / 2] * power[i - i / 2];
   for (int i = 0; da != nullptr && i <= p.numerator_degree; ++i) {
     da[i] = std::fma(w, power[std::size_t(i)], da[i]);
   }
-  for (int i = has_0 ? 0 : 1; db != nullptr && i <= p.denominator_degree; ++i) {
-    const F sided = is_a ? (i % 2 == 1 ? v * sign : v) : v * sign;
-    F& sum = db[has_0 ? i : i - 1];
-    sum = std::fma(is_a && b[i - 1] < 0 ? -sided : sided, power[std::size_t(i)], sum);
+  for (int i = row.first_power; db != nullptr && i <= p.denominator_degree; ++i) {
+    const int at = i - row.first_power;
+    const F factor = i % 2 == 1 ? v_odd : v;
+    db[at] = std::fma(magnitudes && b[at] < 0 ? -factor : factor, power[std::size_t(i)], db[at]);
   }
 }
 

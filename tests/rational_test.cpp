@@ -148,8 +148,8 @@ TEST(Rational, NoQSquared) {
 
 TEST(Rational, EveryDegreeVariantAndSubsetIsWellFormed) {
   for (const char* degrees : {"p0q0", "p0q1", "p1q0", "p5q4", "p15q15"}) {
-    for (const char* variant : {"A", "B", "C", "N"}) {
-      const std::string problem = fmt::format("/{}-{}-c8-g1-f32-last", degrees, variant);
+    for (const Denominator& row : denominators()) {
+      const std::string problem = fmt::format("/{}-{}-c8-g1-f32-last", degrees, row.letter);
       for (const Scheme& scheme :
            {Scheme{}, Scheme{DivisionScheme::newton, PolynomialScheme::powers},
             Scheme{DivisionScheme::approximate, PolynomialScheme::estrin},

@@ -27,19 +27,28 @@ using Wide = long double;  // 113 bits where there is no __float128
 Wide absolute(Wide x) { return x < 0 ? -x : x; }
 Wide power(Wide x, int i) { return i == 0 ? Wide(1) : x * power(x, i - 1); }
 
-// y from the definition in core/problem.h, term by term.
+// y by the formula of the variant, term by term.
 Wide function(const Problem& p, const Wide* a, const Wide* b, Wide x) {
   Wide numerator = 0;
   for (int i = 0; i <= p.numerator_degree; ++i) numerator += a[i] * power(x, i);
+  Wide terms = 0;
   Wide sum = 0;
-  for (int i = 1; i <= p.denominator_degree; ++i) {
-    const Wide c = p.variant == Variant::c ? b[i] : b[i - 1];
-    sum += p.variant == Variant::a ? absolute(c) * absolute(power(x, i)) : c * power(x, i);
+  const int first = p.variant == Variant::c ? 0 : 1;
+  for (int i = first; i <= p.denominator_degree; ++i) {
+    sum += b[i - first] * power(x, i);
+    terms += absolute(b[i - first] * power(x, i));
   }
-  if (p.variant == Variant::c) sum += b[0];
-  const bool magnitude = p.variant == Variant::b || p.variant == Variant::c;
-  const Wide offset = p.variant == Variant::c ? Wide(1) / 10 : Wide(1);
-  return numerator / (offset + (magnitude ? absolute(sum) : sum));
+  switch (p.variant) {
+    case Variant::a:
+      return numerator / (1 + terms);
+    case Variant::b:
+      return numerator / (1 + absolute(sum));
+    case Variant::c:
+      return numerator / (Wide(1) / 10 + absolute(sum));
+    case Variant::n:
+      return numerator / (1 + sum);
+  }
+  return 0;
 }
 
 // d f / d at, by central differences in 113 bits: their error goes with step^2.
@@ -93,7 +102,7 @@ struct Loss {
 // What central differences in 113 bits leave, relative to the magnitudes involved.
 double tolerance(const Problem& p) { return p.math_type() == Type::f64 ? 1e-15 : 1e-13; }
 
-void check_gradients(const char* text, std::int64_t inner) {
+void check_gradients(const std::string& text, std::int64_t inner) {
   const Task task = parse_task(text);
   const Sample sample(task, {.rows = 3, .inner = inner, .seed = 7, .padding = 1});
   const Problem& p = task.problem;
@@ -140,6 +149,12 @@ TEST(Reference, GradientsAreTheDifferencesOfTheFunction) {
         "backward.dx.da.db/p4q2-B-c2-g2-bf16:f32-last",
         "backward.dx.da.db/p4q2-C-c2-g2-f16-last"}) {
     check_gradients(text, 1);
+  }
+  for (const Denominator& row : denominators()) {
+    for (const char* type : {"f32", "f64"}) {
+      check_gradients(fmt::format("backward.dx.da.db/p5q4-{}-c6-g2x3-{}-last", row.letter, type),
+                      1);
+    }
   }
   check_gradients("backward.dx.da.db/p5q4-A-c6-g2x3-f64-first", 3);
 }

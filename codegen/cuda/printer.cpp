@@ -406,7 +406,7 @@ std::string print_cuda_functions(const Task& task, const CudaSchedule& schedule)
 }
 
 bool cuda_prepares(const Problem& problem, const CudaSchedule& schedule) {
-  const bool magnitudes = problem.variant == Variant::a && problem.denominator_terms() > 0;
+  const bool magnitudes = problem.denominator().absolute_terms() && problem.denominator_terms() > 0;
   return magnitudes || schedule.packed != 0;
 }
 

@@ -88,7 +88,7 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
       {"out", !task.backward() || task.gradients.dx},
       {"newton", s.division != CudaSchedule::ieee && b},
       {"prepare", cuda_prepares(p, s)},
-      {"magnitudes_of_b", p.variant == Variant::a && b},
+      {"magnitudes_of_b", p.denominator().absolute_terms() && b},
       {"tail", s.rows_in_flight > 1},
       {"narrow", tile.segments > 1},
       {"ragged", tile.ragged},
@@ -106,7 +106,7 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
   const std::string sum = da || db ? ", sum" : "";
   std::string terms = da ? fmt::format("da0..da{}", p.numerator_degree) : "";
   if (db) {
-    terms += fmt::format("{}db{}..db{}", da ? ", " : "", p.variant == Variant::c ? 0 : 1,
+    terms += fmt::format("{}db{}..db{}", da ? ", " : "", p.denominator().first_power,
                          p.denominator_degree);
   }
   const std::string_view math = math_name(p.math_type());
@@ -188,11 +188,11 @@ std::string convert_text(const Task& task, TemplateValues with) {
 std::string packed_text(const Task& task, const CudaSchedule& s, TemplateValues with) {
   const Problem& p = task.problem;
   const bool b = p.denominator_terms() > 0;
-  const bool absolute = b && p.variant != Variant::n;
+  const bool signs = b && p.denominator().takes_signs();
   const bool slope = task.gradients.dx && p.denominator_degree > 0;
   with.conditions["divisions"] = b && s.division == CudaSchedule::ieee;
-  with.conditions["magnitudes"] = absolute;
-  with.conditions["signs"] = absolute && task.backward() && (slope || task.gradients.db);
+  with.conditions["magnitudes"] = signs;
+  with.conditions["signs"] = signs && task.backward() && (slope || task.gradients.db);
   return fill_template(template_text("packed"), with);
 }
 

@@ -52,14 +52,14 @@ Operations element(const Task& task) {
   if (q) {
     ops.multiplies += n;
     ops.divisions = 1;
-    // |x|; or |B| and what is added to it.
-    ops.others += p.variant == Variant::n ? 0 : p.variant == Variant::a ? 1 : 2;
+    ops.multiplies += p.denominator().for_q.multiplies;
+    ops.others += p.denominator().for_q.others;
   }
   if (!task.backward()) return ops;
   if (q) ops.multiplies += 1;  // w
   if (v) {
-    ops.multiplies += 2;                            // y, v
-    ops.others += p.variant == Variant::n ? 0 : 1;  // the sign of Q'
+    ops.multiplies += 2 + p.denominator().for_slope.multiplies;  // y, v
+    ops.others += p.denominator().for_slope.others;
   }
   if (dx) ops.multiplies += double(dq) + double(m > 0);
   ops.chain += 4;
@@ -74,7 +74,7 @@ Operations sums(const Task& task) {
   Operations ops;
   ops.multiplies = std::max(0.0, std::max(m, n) - 1) + m + n;
   // Power 0 is an addition.
-  ops.others = (task.gradients.da ? 1 : 0) + (db && p.variant == Variant::c ? 1 : 0);
+  ops.others = (task.gradients.da ? 1 : 0) + (db && p.denominator().first_power == 0 ? 1 : 0);
   return ops;
 }
 
@@ -271,7 +271,7 @@ class Counter {
   // Reading the coefficients of a segment or of a vector of columns.
   [[nodiscard]] CoreCounts visit(double lanes) const {
     const double terms = p_.numerator_terms() + p_.denominator_terms();
-    const double absolute = p_.variant == Variant::a ? p_.denominator_terms() : 0;
+    const double absolute = p_.denominator().absolute_terms() ? p_.denominator_terms() : 0;
     const double loads = expanded_ ? passes(lanes, double(size_)) : 1;
     CoreCounts c;
     c.loads = terms * loads;
