@@ -18,6 +18,7 @@
 #include "core/device.h"
 #include "core/device_info.h"
 #include "core/print.h"
+#include "cpu/schedule.h"
 #include "runtime/context.h"
 #include "tuner/search/statistics.h"
 

@@ -55,7 +55,7 @@ int main(void) {
                                                     .db = db,
                                                     .workspace = workspace,
                                                     .workspace_size = bytes}));
-  printf("x %g: y %g, dx %g; da[0][1] %g, db[0][0] %g\n", x[0], y[0], dx[0], da[1], db[0]);
+  printf("x %g: y %g, dx %g; da[0][1] %.4g, db[0][0] %.4g\n", x[0], y[0], dx[0], da[1], db[0]);
 
   free(workspace);
   check(grkan_plan_destroy(plan));

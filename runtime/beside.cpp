@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
+#include <link.h>
 
 #include <filesystem>
 
@@ -13,29 +13,46 @@ namespace {
 
 constexpr const char* kVirtualDriver = "libgrkan_virtual_cuda.so";
 
-std::string own_folder() {
-  Dl_info info{};
-  static const char anchor = 0;
-  if (dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return ".";
-  std::string path(info.dli_fname);
-  // The main program may have been started by a relative name.
-  if (path.find('/') == std::string::npos || path.front() != '/') {
-    std::string link(4096, '\0');
-    const ssize_t size = readlink("/proc/self/exe", link.data(), link.size());
-    const bool library = path.find(".so") != std::string::npos;
-    if (!library && size > 0) path = link.substr(0, std::size_t(size));
-  }
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
+namespace fs = std::filesystem;
+
+struct Own {
+  std::string folder;  // of the file that holds this code, links followed
+  bool library = false;
+};
+
+const Own& own() {
+  static const Own found = [] {
+    static const char anchor = 0;
+    Dl_info info{};
+    void* map = nullptr;
+    std::string name;
+    if (dladdr1(&anchor, &info, &map, RTLD_DL_LINKMAP) != 0) {
+      name = static_cast<const link_map*>(map)->l_name;
+    }
+    const bool library = !name.empty();  // the main program has no name there
+    const fs::path path = library ? name : "/proc/self/exe";
+    std::error_code error;
+    const fs::path real = fs::canonical(path, error);
+    return Own{(error ? path : real).parent_path().string(), library};
+  }();
+  return found;
 }
+
+// While it is loaded: once the program has changed its folder, the relative path that a library may
+// have been opened by leads nowhere.
+[[gnu::constructor]] void look_early() { own(); }
 
 }  // namespace
 
 std::vector<std::string> places_beside(std::string_view library) {
-  const std::string folder = own_folder();
-  std::vector<std::string> places = {folder + "/" + std::string(library)};
-  if (!folder.ends_with("/lib")) places.push_back(folder + "/../lib/" + std::string(library));
-  return places;
+  std::vector<std::string> folders = {own().folder};
+  if (!own().library) {
+    folders.push_back(own().folder + "/../lib");
+    const std::string installed = own().folder + "/" + GRKAN_LIBRARIES_FROM_COMMAND;
+    if (installed != folders.back()) folders.push_back(installed);
+  }
+  for (std::string& folder : folders) folder.append("/").append(library);
+  return folders;
 }
 
 std::string virtual_driver_path() {

@@ -8,7 +8,7 @@ build_packages=(g++ cmake ninja-build ccache git python3-venv
   llvm-22-dev libmlir-22-dev mlir-22-tools
   libfmt-dev nlohmann-json3-dev libxxhash-dev libcli11-dev libpthreadpool-dev
   libgtest-dev libbenchmark-dev)
-check_packages=(clang-format-22 clang-tidy-22 chromium chromium-driver)
+check_packages=(clang-format-22 clang-tidy-22 pkg-config chromium chromium-driver)
 # PyPI wheels, pinned: golden figures depend on the compiler's version.
 nvrtc_wheel=nvidia-cuda-nvrtc==13.0.88
 nvdisasm_wheel=nvidia-cuda-nvdisasm==13.2.51

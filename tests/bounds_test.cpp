@@ -17,6 +17,8 @@
 #include "core/check.h"
 #include "core/random_task.h"
 #include "core/sample.h"
+#include "cpu/schedule.h"
+#include "cuda/schedule.h"
 #include "tests/naive_kernel.h"
 
 namespace grkan {

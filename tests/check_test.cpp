@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/half.h"
 #include "core/sample.h"
+#include "cpu/schedule.h"
 #include "tests/naive_kernel.h"
 
 namespace grkan {

@@ -14,6 +14,7 @@
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/random_task.h"
+#include "cpu/schedule.h"
 #include "tuner/space.h"
 
 namespace grkan {

@@ -18,6 +18,7 @@
 #include "core/schedule.h"
 #include "core/task.h"
 #include "cpu/call.h"
+#include "cpu/schedule.h"
 
 namespace grkan {
 

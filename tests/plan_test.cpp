@@ -9,6 +9,7 @@
 
 #include "cache/files.h"
 #include "core/error.h"
+#include "cpu/schedule.h"
 #include "tuner/tune.h"
 
 namespace grkan {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "cpu/schedule.h"
 #include "cuda/schedule.h"
 #include "tests/invented_trial.h"
 

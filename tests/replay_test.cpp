@@ -13,6 +13,7 @@
 #include "bench/lab/replay/forecast.h"
 #include "bench/lab/replay/portfolio.h"
 #include "core/error.h"
+#include "cpu/schedule.h"
 #include "tuner/effort.h"
 #include "tuner/starting_points.h"
 

@@ -9,6 +9,7 @@
 #include "codegen/compiler.h"
 #include "codegen/cuda/nvrtc.h"
 #include "core/error.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 namespace {

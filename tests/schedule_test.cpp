@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 #include "core/random_task.h"
+#include "cpu/schedule.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 namespace {

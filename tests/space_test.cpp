@@ -8,6 +8,8 @@
 #include <string>
 
 #include "core/error.h"
+#include "cpu/schedule.h"
+#include "cuda/schedule.h"
 
 namespace grkan {
 namespace {

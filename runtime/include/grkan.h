@@ -1,15 +1,17 @@
 /* grkan.h: generated, tuned kernels for the activation of a GR-KAN layer (the Kolmogorov-Arnold
  * Transformer's group-rational function), forward and backward, on CPUs and CUDA devices.
  *
- *     y = P(x) / Q(x),   P(x) = a0 + a1 x + ... + am x^m,   one P and one Q for each group of
- * channels
+ *     y = P(x) / Q(x),   P(x) = a0 + a1 x + ... + am x^m
+ *
+ * with a P and a Q for each group of channels.
  *
  *     variant A: Q = 1 + sum |b_i| |x|^i        (every published KAT kernel)
  *     variant B: Q = 1 + |sum b_i x^i|, i >= 1  (the KAT paper's formula)
  *     variant C: Q = 0.1 + |sum b_i x^i|, i >= 0
  *     variant N: Q = 1 + sum b_i x^i            (has poles)
  *
- * A minimal use (examples/layer.c is the whole program):
+ * A minimal use, of x, y, dy and dx [rows, 768], a and da [8, 6], b and db [8, 4] (examples/layer.c
+ * is the whole program):
  *
  *     grkan_context* context = NULL;
  *     grkan_plan* plan = NULL;
@@ -17,9 +19,23 @@
  *     grkan_context_create(NULL, &context);
  *     grkan_problem_parse("p5q4-A-c768-g8-f32-last", &problem);
  *     grkan_plan_create(context, &problem, "cpu", GRKAN_DX | GRKAN_DA | GRKAN_DB, &plan);
- *     grkan_plan_prepare(plan, 1, 4096, 1, 1);
- *     grkan_forward(plan, &(grkan_forward_args){.size = sizeof(grkan_forward_args), .rows = 4096,
- *         .x = x, .x_stride = 768, .y = y, .y_stride = 768, .a = a, .b = b});
+ *     grkan_plan_prepare(plan, 1, 4096, 1, 1);  // compile now, not in the first call
+ *
+ *     size_t forward_bytes, backward_bytes;
+ *     grkan_plan_workspace_size(plan, GRKAN_FORWARD, 1, &forward_bytes);
+ *     grkan_plan_workspace_size(plan, GRKAN_BACKWARD, 1, &backward_bytes);
+ *     size_t bytes = forward_bytes > backward_bytes ? forward_bytes : backward_bytes;
+ *     void* workspace = aligned_alloc(64, bytes / 64 * 64 + 64);
+ *
+ *     grkan_forward(plan, &(grkan_forward_args){
+ *         .size = sizeof(grkan_forward_args), .rows = rows, .x = x, .x_stride = 768,
+ *         .y = y, .y_stride = 768, .a = a, .b = b,
+ *         .workspace = workspace, .workspace_size = bytes});
+ *     grkan_backward(plan, &(grkan_backward_args){
+ *         .size = sizeof(grkan_backward_args), .rows = rows, .x = x, .x_stride = 768,
+ *         .dy = dy, .dy_stride = 768, .dx = dx, .dx_stride = 768,
+ *         .a = a, .b = b, .da = da, .db = db,
+ *         .workspace = workspace, .workspace_size = bytes});
  *
  * Conventions
  *   - Every function but grkan_version, grkan_status_name and grkan_last_error returns a status;
@@ -27,8 +43,8 @@
  *     and what to do. A function that fails has written nothing through its output arguments, and
  *     no tensor.
  *   - Every struct begins with its size in bytes; set it to sizeof. What a struct leaves zero takes
- *     its default. A size below the first version's, an unknown value of an enumeration, or
- * non-zero bytes past what this library knows are errors: nothing is ever ignored silently.
+ *     its default. A size below the first version's, an unknown value of an enumeration, or bytes
+ *     that are not zero past what this library knows are errors: nothing is ever ignored silently.
  *   - Enumerations travel as int32_t.
  *   - Any thread may call any function. A context, and a plan, may be used by several threads at
  *     once (each concurrent call with a workspace of its own); destroying is for one thread, after
@@ -68,6 +84,14 @@ enum {
   GRKAN_DISTURBED = 10,     /* a measurement was refused because the machine was busy */
   GRKAN_INTERNAL = 11       /* a defect of this library: please report it */
 };
+
+/* The version of this header. GRKAN_VERSION is one number to compare: 100 for 0.1.0, 10203 for
+ * 1.2.3. */
+#define GRKAN_VERSION_MAJOR 0
+#define GRKAN_VERSION_MINOR 1
+#define GRKAN_VERSION_PATCH 0
+#define GRKAN_VERSION \
+  (GRKAN_VERSION_MAJOR * 10000 + GRKAN_VERSION_MINOR * 100 + GRKAN_VERSION_PATCH)
 
 /* The library's version, e.g. "0.1.0". Never fails; the text is static. */
 GRKAN_API const char* grkan_version(void);
@@ -252,16 +276,22 @@ GRKAN_API grkan_status grkan_plan_workspace_size(const grkan_plan* plan, int32_t
  *
  * Strides, in elements: channels-last: from one row to the next, at least channels. channels-first:
  * from one batch entry to the next, at least channels * inner. What is inside is dense. A stride
- * may be anything when rows <= 1. Alignment: each pointer to its element's size; to 64 bytes is
- * fastest. Aliasing: y may be x (and dx may be dy) where the types and strides are equal: then the
- * operation is in place. Any other overlap of an output with an input, another output or the
- * workspace is an error. x and dy, a and b may overlap as they like. Null: with rows or inner 0, x,
- * y, dx and dy may be NULL. So may a and b then, and b and db always when the denominator has no
- * coefficients. A gradient that the plan does not compute must be NULL. Workspace: any contents,
- * aligned to 64 bytes; one for each concurrent call. A smaller one than grkan_plan_workspace_size
- * is an error. Stream: a CUstream, in which everything is queued; NULL is the legacy default
- * stream. Nothing is synchronised, and errors of running kernels are the caller's to see. NULL on a
- * CPU plan.
+ * may be anything when rows <= 1.
+ *
+ * Alignment: each pointer to its element's size; to 64 bytes is fastest.
+ *
+ * Aliasing: y may be x (and dx may be dy) where the types and strides are equal: then the operation
+ * is in place. Any other overlap of an output with an input, another output or the workspace is an
+ * error. x and dy, a and b may overlap as they like.
+ *
+ * Null: with rows or inner 0, x, y, dx and dy may be NULL. So may a and b then, and b and db always
+ * when the denominator has no coefficients. A gradient that the plan does not compute must be NULL.
+ *
+ * Workspace: any contents, aligned to 64 bytes; one for each concurrent call. A smaller one than
+ * grkan_plan_workspace_size is an error.
+ *
+ * Stream: a CUstream, in which everything is queued; NULL is the legacy default stream. Nothing is
+ * synchronised, and errors of running kernels are the caller's to see. NULL on a CPU plan.
  *
  * Numbers: a NaN or infinity in an element of x (or dy) affects that element of y (or dx), and the
  * sums of its group, and nothing else. sign(x) is its sign bit's; sign(b) of variant A is +1 at 0.

@@ -17,6 +17,7 @@
 #include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
+#include "cpu/schedule.h"
 #include "tuner/search/statistics.h"
 
 namespace grkan {
