@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 
+#include "core/backend.h"
+
 namespace grkan {
 namespace {
 

@@ -95,7 +95,7 @@ TEST_F(CpuLoader, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(message_of(std::string(100, 'x')), "CPU object: it does not begin as ELF");
   const bool x86 = host_target().name != "aarch64";
   const Task task = parse_task("forward/p1q1-A-c8-g1-f32-last");
-  const Binary foreign = compile_cpu(task, {}, Target{x86 ? "aarch64" : "x86-64-v3"});
+  const Binary foreign = compile_cpu(task, CpuSchedule{}, Target{x86 ? "aarch64" : "x86-64-v3"});
   EXPECT_NE(message_of(foreign.code).find("it is for machine"), std::string::npos);
 }
 

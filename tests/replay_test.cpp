@@ -134,7 +134,7 @@ TEST(Replay, ExhaustiveFindsTheBest) {
   EXPECT_EQ(best.vector, 16);
   EXPECT_EQ(best.rows, 8);
   const auto strategy = exhaustive_strategy();
-  const ReplayResult r = replay(table, *strategy, search_options(TuneEffort::exhaustive), 1);
+  const ReplayResult r = replay(table, *strategy, search_options(Effort::exhaustive), 1);
   EXPECT_NEAR(r.regret, 0, 1e-9);
   EXPECT_EQ(r.looked_at, table.candidates.size());
   EXPECT_GE(r.measurements, table.candidates.size() - 2);
@@ -146,11 +146,11 @@ TEST(Replay, QuickComesNearInAFifthOfTheMeasurements) {
   const Table table = invented();
   const Space space = space_of(table);
   const auto exhaustive = exhaustive_strategy();
-  const ReplayResult all = replay(table, *exhaustive, search_options(TuneEffort::exhaustive), 1);
+  const ReplayResult all = replay(table, *exhaustive, search_options(Effort::exhaustive), 1);
   int near = 0;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    const auto strategy = effort_strategy(TuneEffort::quick, space, {}, seed);
-    const ReplayResult r = replay(table, *strategy, search_options(TuneEffort::quick), seed);
+    const auto strategy = effort_strategy(Effort::quick, space, {}, seed);
+    const ReplayResult r = replay(table, *strategy, search_options(Effort::quick), seed);
     EXPECT_LE(double(r.measurements), 0.2 * double(all.measurements)) << "seed " << seed;
     near += r.regret <= 0.02 ? 1 : 0;
   }
@@ -195,10 +195,10 @@ TEST(Portfolio, ChoosesWhatServesAllTablesTogether) {
   // sqrt(0.15) twice is more than sqrt(0.5) once.
   const auto one = portfolio.choose(1);
   ASSERT_EQ(one.size(), 1U);
-  EXPECT_EQ(one[0].unroll, 1);
-  EXPECT_NE(one[0].rows, 4);
+  EXPECT_EQ(CpuSchedule(one[0]).unroll, 1);
+  EXPECT_NE(CpuSchedule(one[0]).rows, 4);
   const auto two = portfolio.choose(2);
-  EXPECT_EQ(two[0].rows + two[1].rows, 10);
+  EXPECT_EQ(CpuSchedule(two[0]).rows + CpuSchedule(two[1]).rows, 10);
   EXPECT_NEAR(portfolio.regret(two, 0), 0, 1e-9);
   EXPECT_NEAR(portfolio.regret(two, 1), 0, 1e-9);
   EXPECT_NEAR(portfolio.regret(portfolio.choose(1, 0), 0), 0.5, 1e-9);  // of the other table
@@ -213,7 +213,7 @@ TEST(Replay, RoundsArePaired) {
   }
   for (std::uint64_t seed = 0; seed < 3; ++seed) {
     const auto strategy = exhaustive_strategy();
-    EXPECT_NEAR(replay(table, *strategy, search_options(TuneEffort::exhaustive), seed).regret, 0,
+    EXPECT_NEAR(replay(table, *strategy, search_options(Effort::exhaustive), seed).regret, 0,
                 1e-6);
   }
 }
@@ -250,8 +250,8 @@ TEST(RecordedTables, QuickSearchComesNearTheBest) {
   EXPECT_FALSE(starts.empty());
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     const auto search = [&] {
-      const auto strategy = effort_strategy(TuneEffort::quick, space, starts, seed);
-      return replay(table, *strategy, search_options(TuneEffort::quick), seed);
+      const auto strategy = effort_strategy(Effort::quick, space, starts, seed);
+      return replay(table, *strategy, search_options(Effort::quick), seed);
     };
     const ReplayResult result = search();
     EXPECT_LE(result.regret, 0.02) << "seed " << seed;

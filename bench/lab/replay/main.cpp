@@ -88,7 +88,7 @@ std::vector<Starts> starts_of(const std::vector<Table>& tables, const Options& o
   return starts;
 }
 
-ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effort,
+ReplayResult run_effort(const Table& table, const Space& space, Effort effort,
                         const Starts& starts, std::uint64_t seed) {
   const auto strategy = effort_strategy(effort, space, starts, seed);
   return replay(table, *strategy, search_options(effort), seed);
@@ -97,11 +97,11 @@ ReplayResult run_effort(const Table& table, const Space& space, TuneEffort effor
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
                      const Starts& starts, std::uint64_t seed) {
   if (name != "random") {
-    return run_effort(table, space, parse_tune_effort(name), starts, seed);
+    return run_effort(table, space, parse_effort(name), starts, seed);
   }
-  const ReplayResult quick = run_effort(table, space, TuneEffort::quick, starts, seed);
+  const ReplayResult quick = run_effort(table, space, Effort::quick, starts, seed);
   const auto strategy = random_strategy(seed, quick.looked_at - 1);  // less the default
-  return replay(table, *strategy, search_options(TuneEffort::quick), seed);
+  return replay(table, *strategy, search_options(Effort::quick), seed);
 }
 
 void print_line(const std::string& name, const Outcome& outcome) {
@@ -145,7 +145,7 @@ int run(int argc, char** argv) {
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const Table& table = tables[t];
     const Space space = space_of(table);
-    const ReplayResult exhaustive = run_effort(table, space, TuneEffort::exhaustive, {}, 1);
+    const ReplayResult exhaustive = run_effort(table, space, Effort::exhaustive, {}, 1);
     const double of_exhaustive = double(exhaustive.measurements);
     const std::size_t against = options.against_best ? table.best() : exhaustive.winner;
     const std::string name = table_name(table.task, table.rows, table.inner);

@@ -20,12 +20,12 @@
 #include "bench/lab/replay/table.h"
 #include "cache/files.h"
 #include "codegen/compiler.h"
+#include "core/backend.h"
 #include "core/error.h"
 #include "core/print.h"
 #include "cuda/cost_model.h"
 #include "tuner/parallel.h"
 #include "tuner/problem_list.h"
-#include "tuner/pruning.h"
 #include "tuner/space.h"
 
 namespace grkan {
@@ -68,8 +68,9 @@ std::string why_left_out(const Schedule& schedule, const std::optional<Binary>& 
                          const Schedule& standard, const std::optional<Binary>& standard_binary,
                          const GpuModel& gpu) {
   if (!binary || !standard_binary) return {};
-  return why_pruned({CudaSchedule(schedule), binary->kernels.at(0)},
-                    {CudaSchedule(standard), standard_binary->kernels.at(0)}, gpu);
+  return schedule.backend->why_pruned({schedule, binary->kernels.at(0)},
+                                      {standard, standard_binary->kernels.at(0)}, binary->target,
+                                      &gpu);
 }
 
 Table record(const ListedTask& job, const GpuModel& gpu, const Options& options) {
