@@ -2,9 +2,12 @@
 // fields and back.
 #include "core/backend.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <utility>
@@ -47,6 +50,20 @@ TEST(Backend, ParametersSayWhatTheyAre) {
       EXPECT_NE(p.unit.empty(), p.words.empty()) << p.name << ": a unit or words";
       EXPECT_NE(p.token.empty(), p.words.empty()) << p.name << ": a token or words";
       EXPECT_GT(p.values.size(), 1U) << p.name;
+    }
+  }
+}
+
+// docs/cpu-kernels.md and docs/cuda-kernels.md have a row for each, in its words.
+TEST(Backend, DocsSayTheSame) {
+  for (const Backend* backend : {&cpu_backend(), &cuda_backend()}) {
+    std::ifstream file(fmt::format(GRKAN_DOCS "/{}-kernels.md", backend->name()));
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    for (const Parameter& p : backend->parameters()) {
+      const std::size_t says = text.find(fmt::format(" | {} |", p.says));
+      ASSERT_NE(says, std::string::npos) << backend->name() << " " << p.name << ": " << p.says;
+      const std::string row = text.substr(text.rfind('\n', says) + 1, p.name.size() + 5);
+      EXPECT_EQ(row, fmt::format("| {} | ", p.name));
     }
   }
 }
