@@ -1,5 +1,6 @@
 // Runs the family of CUDA kernels on the virtual GPU: problems x architectures x covering schedules
-// (tests/kernel_sweep.h). A failure prints the command that runs it alone. Exit 1 where one failed.
+// (tests/support/kernels/kernel_sweep.h). A failure prints the command that runs it alone. Exit 1
+// where one failed.
 //
 //   build/bin/bench_sweep [--problems 60] [--limit 18] [--seed 1] [--arch sm_80,sm_90,sm_100]
 #include <fmt/format.h>
@@ -12,7 +13,7 @@
 #include <exception>
 
 #include "core/print.h"
-#include "tests/kernel_sweep.h"
+#include "tests/support/kernels/kernel_sweep.h"
 
 namespace grkan {
 namespace {

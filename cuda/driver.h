@@ -1,6 +1,6 @@
 // The CUDA driver API, opened at run time: neither the toolkit nor a driver is needed to build or
 // to run without a GPU. Declared by hand, since a user's machine has no cuda.h;
-// tests/cuda_driver_test.cpp holds the declarations against that header.
+// tests/cuda/cuda_driver_test.cpp holds the declarations against that header.
 #pragma once
 
 #include <cstddef>

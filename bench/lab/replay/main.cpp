@@ -88,8 +88,8 @@ std::vector<Starts> starts_of(const std::vector<Table>& tables, const Options& o
   return starts;
 }
 
-ReplayResult run_effort(const Table& table, const Space& space, Effort effort,
-                        const Starts& starts, std::uint64_t seed) {
+ReplayResult run_effort(const Table& table, const Space& space, Effort effort, const Starts& starts,
+                        std::uint64_t seed) {
   const auto strategy = effort_strategy(effort, space, starts, seed);
   return replay(table, *strategy, search_options(effort), seed);
 }

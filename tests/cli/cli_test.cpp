@@ -15,8 +15,8 @@
 
 #include "cache/binary_file.h"
 #include "core/binary.h"
-#include "tests/cli_command.h"
-#include "tests/json_doc.h"
+#include "tests/cli/cli_command.h"
+#include "tests/cli/json_doc.h"
 
 namespace grkan {
 namespace {

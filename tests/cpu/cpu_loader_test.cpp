@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/sample.h"
 #include "cpu/loader.h"
-#include "tests/cpu_run.h"
+#include "tests/support/cpu_run.h"
 
 namespace grkan {
 namespace {

@@ -19,7 +19,7 @@ except ImportError as error:
     print(f"SKIP: {sys.executable} has no Ray ({error}); scripts/test installs it into build/venv")
     sys.exit(77)  # CTest's word for it
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "integrations" / "ray"))
 import grkan_ray  # noqa: E402
 

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "cuda/launch.h"
 #include "cuda/launch_facts.h"
-#include "tests/invented_trial.h"
+#include "tests/tuner/invented_trial.h"
 
 namespace grkan {
 namespace {

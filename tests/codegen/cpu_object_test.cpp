@@ -11,7 +11,7 @@
 
 #include "codegen/compiler.h"
 #include "core/error.h"
-#include "tests/cpu_run.h"
+#include "tests/support/cpu_run.h"
 
 namespace grkan {
 namespace {

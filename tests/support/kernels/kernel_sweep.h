@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/kernel_case.h"
+#include "tests/support/kernels/kernel_case.h"
 
 namespace grkan {
 

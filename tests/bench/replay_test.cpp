@@ -1,4 +1,4 @@
-// Tables and searches on them: invented ones, and three that were recorded (tests/tables).
+// Tables and searches on them: invented ones, and three that were recorded (tests/bench/tables).
 #include "bench/lab/replay/replay.h"
 
 #include <gtest/gtest.h>
@@ -213,8 +213,7 @@ TEST(Replay, RoundsArePaired) {
   }
   for (std::uint64_t seed = 0; seed < 3; ++seed) {
     const auto strategy = exhaustive_strategy();
-    EXPECT_NEAR(replay(table, *strategy, search_options(Effort::exhaustive), seed).regret, 0,
-                1e-6);
+    EXPECT_NEAR(replay(table, *strategy, search_options(Effort::exhaustive), seed).regret, 0, 1e-6);
   }
 }
 

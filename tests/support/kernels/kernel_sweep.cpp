@@ -1,4 +1,4 @@
-#include "tests/kernel_sweep.h"
+#include "tests/support/kernels/kernel_sweep.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 
 #include "core/device_info.h"
 #include "core/random_task.h"
-#include "tests/covering.h"
+#include "tests/support/kernels/covering.h"
 #include "tuner/parallel.h"
 
 namespace grkan {

@@ -1,5 +1,5 @@
 // Covering sets against brute force over the whole product.
-#include "tests/covering.h"
+#include "tests/support/kernels/covering.h"
 
 #include <gtest/gtest.h>
 

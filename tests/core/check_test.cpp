@@ -12,7 +12,7 @@
 #include "core/half.h"
 #include "core/sample.h"
 #include "cpu/schedule.h"
-#include "tests/naive_kernel.h"
+#include "tests/support/naive_kernel.h"
 
 namespace grkan {
 namespace {

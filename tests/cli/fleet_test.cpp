@@ -7,8 +7,8 @@
 #include <string>
 
 #include "cache/files.h"
-#include "tests/cli_command.h"
-#include "tests/json_doc.h"
+#include "tests/cli/cli_command.h"
+#include "tests/cli/json_doc.h"
 
 namespace grkan {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/covering.h"
+#include "tests/support/kernels/covering.h"
 
 #include <algorithm>
 #include <array>

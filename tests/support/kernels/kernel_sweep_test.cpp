@@ -1,5 +1,5 @@
 // A sample of the sweep of bench/sweep.cpp.
-#include "tests/kernel_sweep.h"
+#include "tests/support/kernels/kernel_sweep.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "tests/kernel_case.h"
+#include "tests/support/kernels/kernel_case.h"
 
 #include <fmt/format.h>
 

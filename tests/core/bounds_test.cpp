@@ -19,7 +19,7 @@
 #include "core/sample.h"
 #include "cpu/schedule.h"
 #include "cuda/schedule.h"
-#include "tests/naive_kernel.h"
+#include "tests/support/naive_kernel.h"
 
 namespace grkan {
 namespace {

@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "cpu/schedule.h"
 #include "cuda/schedule.h"
-#include "tests/invented_trial.h"
+#include "tests/tuner/invented_trial.h"
 
 namespace grkan {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "core/error.h"
 #include "cpu/schedule.h"
-#include "tests/invented_trial.h"
+#include "tests/tuner/invented_trial.h"
 #include "tuner/records.h"
 
 namespace grkan {

@@ -7,13 +7,13 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/random_task.h"
-#include "tests/cuda_host.h"
+#include "tests/codegen/cuda_host.h"
 
 namespace grkan {
 namespace {
 
 const Target kTarget{"sm_90"};
-const Target kHostTarget{"sm_75"};  // what tests/cuda_host.h compiles for
+const Target kHostTarget{"sm_75"};  // what tests/codegen/cuda_host.h compiles for
 constexpr const char* kBackward = "backward.dx.da.db/p5q4-A-c768-g8-f32-last";
 
 CudaSchedule default_of(const Task& task, const Target& target = kTarget) {
