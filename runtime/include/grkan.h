@@ -246,7 +246,7 @@ typedef struct grkan_plan grkan_plan;
 
 /* Makes a plan.
  *   device     "cpu", "cuda:0", "cuda:1" ..., or a virtual GPU, which executes on the CPU:
- *              "virtual:h200" (models: grkan devices; its memory: docs/virtual-gpu.md)
+ *              "virtual:h200" (models: grkan devices; its memory: grkan_cuda.h)
  *   gradients  GRKAN_DX | GRKAN_DA | GRKAN_DB: the ones that backward will compute; 0: no backward
  * Compiles nothing yet. Errors: an invalid problem, an unknown device, no driver (GRKAN_NO_DEVICE,
  * naming what was looked for and where). */

@@ -1,7 +1,7 @@
 """The examples that the documentation shows, run as they stand there.
 
     doc_examples_test.py c       the C of grkan.h's head and of README.md, compiled and run
-    doc_examples_test.py shell   README.md's command lines, where it shows their output
+    doc_examples_test.py shell   command lines of README.md and docs/virtual-gpu.md whose output is shown
     doc_examples_test.py cuda    those of them that need NVRTC and nvdisasm; 77 (SKIP) without
 
 GRKAN_SOURCE and GRKAN_BUILD are the folders of the source and of the build tree."""
@@ -16,6 +16,7 @@ import tempfile
 SOURCE = pathlib.Path(os.environ["GRKAN_SOURCE"])
 BUILD = pathlib.Path(os.environ["GRKAN_BUILD"])
 README = (SOURCE / "README.md").read_text()
+PAGES = README + "\n" + (SOURCE / "docs/virtual-gpu.md").read_text()
 HEADER = (SOURCE / "runtime/include/grkan.h").read_text()
 NEEDS_COMPILER = ("grkan compile", "cuda_layer")
 
@@ -101,10 +102,10 @@ def run_c(name, example, folder):
 
 
 def shown_commands():
-    """Command and output of README's blocks that begin with "    $ "."""
-    for block in re.findall(r"(?:^    .*\n)+", README, re.MULTILINE):
+    """Command and output of the blocks that are one command and what it printed."""
+    for block in re.findall(r"(?:^    .*\n)+", PAGES, re.MULTILINE):
         lines = [line[4:].rstrip() for line in block.splitlines()]
-        if lines[0].startswith("$ ") and len(lines) > 1:
+        if lines[0].startswith("$ ") and len(lines) > 1 and "$ " not in lines[1] and not lines[0].endswith("\\"):
             yield lines[0][2:], lines[1:]
 
 
@@ -116,11 +117,11 @@ def run_shown(compiled, folder):
         words = [str(BUILD / word[6:]) if word.startswith("build/") else word for word in command.split()]
         got = [line.rstrip() for line in run(words, SOURCE, folder).splitlines()]
         if got != expected:
-            fail("\n".join([f"README shows of {command}:", *expected, "it says:", *got]))
-        print(f"{command}: as README shows")
+            fail("\n".join([f"shown of {command}:", *expected, "it says:", *got]))
+        print(f"{command}: as it is shown")
         found += 1
     if found == 0:
-        fail("README shows no such command")
+        fail("no such command is shown")
 
 
 def skip_without_compilers(folder):

@@ -1,5 +1,4 @@
 // A virtual GPU as a device of the C ABI: plans run on it like on any other, and nothing is timed.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 #include "core/check.h"
 #include "core/sample.h"
 #include "grkan.h"
+#include "grkan_cuda.h"
 
 namespace grkan {
 namespace {
@@ -23,69 +23,34 @@ using Json = nlohmann::json;
 constexpr const char* kProblem = "p5q4-A-c96-g4-f32-last";
 constexpr std::int64_t kRows = 77;
 
-// The driver's library, as a caller with memory of its own opens it.
+// Memory of a virtual GPU, as a caller has it.
 class DriverMemory {
  public:
-  explicit DriverMemory(const char* model) {
-    void* library = dlopen(GRKAN_VIRTUAL_CUDA, RTLD_NOW | RTLD_LOCAL);
-    EXPECT_NE(library, nullptr) << dlerror();
-    const auto get = [&](auto& function, const char* name) {
-      function =
-          reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-      ASSERT_NE(function, nullptr) << name;
-    };
-    int (*init)(unsigned) = nullptr;
-    int (*device)(const char*) = nullptr;
-    int (*retain)(void**, int) = nullptr;
-    int (*push)(void*) = nullptr;
-    get(init, "cuInit");
-    get(device, "grkan_virtual_device");
-    get(retain, "cuDevicePrimaryCtxRetain");
-    get(push, "cuCtxPushCurrent_v2");
-    get(pop_, "cuCtxPopCurrent_v2");
-    get(allocate_, "cuMemAlloc_v2");
-    get(to_device_, "cuMemcpyHtoD_v2");
-    get(to_host_, "cuMemcpyDtoH_v2");
-    get(report_, "grkan_virtual_report");
-    get(reset_, "grkan_virtual_reset");
-    void* context = nullptr;
-    EXPECT_EQ(init(0), 0);
-    EXPECT_EQ(retain(&context, device(model)), 0);
-    EXPECT_EQ(push(context), 0);
-    reset_();
+  explicit DriverMemory(const char* device) {
+    EXPECT_EQ(grkan_cuda_open(&cuda_, device), 0) << cuda_.error;
+    cuda_.reset();
   }
-  ~DriverMemory() {
-    void* context = nullptr;
-    pop_(&context);
-  }
+  ~DriverMemory() { grkan_cuda_close(&cuda_); }
   DriverMemory(const DriverMemory&) = delete;
   DriverMemory& operator=(const DriverMemory&) = delete;
 
   void* allocate(std::size_t bytes) const {
-    unsigned long long pointer = 0;
-    EXPECT_EQ(allocate_(&pointer, bytes), 0);
-    return reinterpret_cast<void*>(pointer);
+    void* memory = nullptr;
+    EXPECT_EQ(cuda_.allocate(&memory, bytes), 0);
+    return memory;
   }
   void* copy(const SampleBuffer& buffer) const {
     void* memory = allocate(buffer.bytes());
-    EXPECT_EQ(to_device_(address(memory), buffer.data(), buffer.bytes()), 0);
+    EXPECT_EQ(cuda_.copy_in(memory, buffer.data(), buffer.bytes()), 0);
     return memory;
   }
   void fetch(SampleBuffer& buffer, const void* memory) const {
-    EXPECT_EQ(to_host_(buffer.data(), address(memory), buffer.bytes()), 0);
+    EXPECT_EQ(cuda_.copy_out(buffer.data(), memory, buffer.bytes()), 0);
   }
-  [[nodiscard]] Json launches() const { return Json::parse(report_()).at("launches"); }
+  [[nodiscard]] Json launches() const { return Json::parse(cuda_.report()).at("launches"); }
 
  private:
-  static unsigned long long address(const void* memory) {
-    return reinterpret_cast<unsigned long long>(memory);
-  }
-  int (*pop_)(void**) = nullptr;
-  int (*allocate_)(unsigned long long*, std::size_t) = nullptr;
-  int (*to_device_)(unsigned long long, const void*, std::size_t) = nullptr;
-  int (*to_host_)(void*, unsigned long long, std::size_t) = nullptr;
-  const char* (*report_)() = nullptr;
-  void (*reset_)() = nullptr;
+  grkan_cuda cuda_;
 };
 
 class VirtualDevice : public ::testing::Test {
@@ -145,7 +110,7 @@ TEST_F(VirtualDevice, ForwardAndBackwardAgreeWithTheReference) {
   grkan_plan* made = plan("virtual:a100-80", GRKAN_DX | GRKAN_DA | GRKAN_DB);
   ASSERT_NE(made, nullptr);
   if (cannot_compile(made)) GTEST_SKIP() << "SKIP: no NVRTC on this machine";
-  const DriverMemory memory("a100-80");
+  const DriverMemory memory("virtual:a100-80");
   const std::array<Task, 2> tasks = {forward_task(parse_problem(kProblem)),
                                      backward_task(parse_problem(kProblem))};
   for (const Task& task : tasks) {
@@ -222,6 +187,20 @@ TEST_F(VirtualDevice, ModelsAreDevicesOfTheirOwn) {
   const Json cuda = explain(plan("cuda:0"));
   EXPECT_EQ(cuda["device"], "cuda:0");
   EXPECT_NE(cuda["model"].get<std::string>().find("(virtual GPU)"), std::string::npos);
+}
+
+// grkan_cuda.h, where it can't open a device.
+TEST_F(VirtualDevice, WhatCannotBeOpenedIsSaid) {
+  const auto reason = [](const char* device) {
+    grkan_cuda cuda;
+    EXPECT_EQ(grkan_cuda_open(&cuda, device), -1) << device;
+    return std::string(cuda.error);
+  };
+  EXPECT_EQ(reason("cpu"), "expected cuda:N or virtual:MODEL, not cpu");
+  EXPECT_NE(reason("cuda:99").find("cuda:99: "), std::string::npos) << reason("cuda:99");
+  setenv("GRKAN_CUDA_DRIVER", "/nowhere/libcuda.so.1", 1);
+  EXPECT_NE(reason("cuda:0").find("/nowhere/libcuda.so.1"), std::string::npos) << reason("cuda:0");
+  setenv("GRKAN_CUDA_DRIVER", GRKAN_VIRTUAL_CUDA, 1);
 }
 
 TEST_F(VirtualDevice, UnknownModelsAreNamedWithTheKnownOnes) {
