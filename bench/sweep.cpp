@@ -75,7 +75,7 @@ int run_single(const Arguments& arguments) {
 int run_whole(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   const SweepPlan plan = plan_sweep(arguments.sweep);
-  const SweepReport report =
+  const SweepOutcome outcome =
       run_sweep(plan.cases, [](const KernelCase& one, const CaseResult& result) {
         print_to(stdout, "{}", failure_text(one, result));
         std::fflush(stdout);  // seen at once, also in a file
@@ -86,9 +86,9 @@ int run_whole(const Arguments& arguments) {
            "pairs of parameter values covered: {} of {}\n"
            "largest error over its bound: {}\n"
            "{:.0f} s\n",
-           plan.cases.size(), arguments.sweep.seed, report.failed, plan.pairs_covered,
-           plan.pairs_possible, worst_text(report.worst), seconds.count());
-  return report.failed == 0 ? 0 : 1;
+           plan.cases.size(), arguments.sweep.seed, outcome.failed, plan.pairs_covered,
+           plan.pairs_possible, worst_text(outcome.worst), seconds.count());
+  return outcome.failed == 0 ? 0 : 1;
 }
 
 }  // namespace

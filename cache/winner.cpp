@@ -124,33 +124,26 @@ WinnerCandidate read_candidate(const Fields& fields) {
           .error_scaled = fields.object("error").number("scaled")};
 }
 
-Json write(const WinnerPrediction& p) {
-  Json parts = Json::object();
-  for (const auto& [resource, ns] : p.parts_ns) parts[resource] = ns;
-  return {{"bound", p.bound},
-          {"floor_ns", p.floor_ns},
-          {"tail_ns", p.tail_ns},
-          {"parts_ns", parts},
-          {"assumed", p.assumed}};
-}
-
-WinnerPrediction read_prediction(const Fields& fields) {
+// What `winner.time` is made of. A resource that another version knows is left out.
+Prediction read_prediction(const Fields& fields, const Winner& winner) {
   const auto needed = [](const Fields& of, const char* key) {
     const std::optional<double> value = of.number(key);
     if (!value) of.wrong(key, "a number");
     return *value;
   };
-  WinnerPrediction p{.bound = fields.text("bound"),
-                     .floor_ns = needed(fields, "floor_ns"),
-                     .tail_ns = needed(fields, "tail_ns"),
-                     .parts_ns = {},
-                     .assumed = {}};
+  Prediction p;
+  if (winner.time) p.ns = winner.time->median;
+  p.executed = winner.evidence == Evidence::predicted_executed;
+  (void)fields.text("bound");  // the largest part
+  p.floor_ns = needed(fields, "floor_ns");
+  p.tail_ns = needed(fields, "tail_ns");
   const Fields parts = fields.object("parts_ns");
   const Json& listed = fields.get("parts_ns");
   const Json& assumed = fields.get("assumed");
   if (listed.size() > kMostListed) fields.wrong("parts_ns", "at most 64 resources");
-  for (const auto& [resource, ns] : listed.items()) {
-    p.parts_ns.emplace_back(resource, needed(parts, resource.c_str()));
+  for (const auto& item : listed.items()) {
+    const double ns = needed(parts, item.key().c_str());
+    if (const auto resource = find_resource(item.key())) at(p.parts_ns, *resource) = ns;
   }
   if (!assumed.is_array() || assumed.size() > kMostListed) {
     fields.wrong("assumed", "a list of at most 64 texts");
@@ -235,7 +228,7 @@ Winner read_winner(const Fields& fields) {
     w.candidates.push_back(read_candidate(Fields(candidate, "candidates")));
   }
   // Winners of the first versions have none.
-  if (fields.has("prediction")) w.prediction = read_prediction(fields.object("prediction"));
+  if (fields.has("prediction")) w.prediction = read_prediction(fields.object("prediction"), w);
   check_schedule(w);
   return w;
 }
@@ -263,6 +256,18 @@ Json time_json(const std::optional<TimeNs>& time) {
           {"samples", time->samples}};
 }
 
+Json prediction_json(const Prediction& p) {
+  Json parts = Json::object();
+  for (std::size_t i = 0; i < kResources; ++i) {
+    parts[std::string(to_string(Resource(i)))] = p.parts_ns.at(i);
+  }
+  return {{"bound", to_string(p.bound())},
+          {"floor_ns", p.floor_ns},
+          {"tail_ns", p.tail_ns},
+          {"parts_ns", std::move(parts)},
+          {"assumed", p.assumed}};
+}
+
 std::string to_text(const Winner& w) {
   Json json = {
       {"schema", kWinnerSchema},
@@ -287,7 +292,7 @@ std::string to_text(const Winner& w) {
   if (w.evidence == Evidence::predicted_executed) json["counts"] = kCounts[0];
   if (w.evidence == Evidence::predicted_static) json["counts"] = kCounts[1];
   for (const WinnerCandidate& c : w.candidates) json["candidates"].push_back(write(c));
-  if (w.prediction) json["prediction"] = write(*w.prediction);
+  if (w.prediction) json["prediction"] = prediction_json(*w.prediction);
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -7,10 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "cache/device_description.h"
+#include "core/prediction.h"
 #include "core/range.h"
 #include "core/schedule.h"
 #include "core/task.h"
@@ -44,17 +44,6 @@ struct WinnerCandidate {
   bool operator==(const WinnerCandidate&) const = default;
 };
 
-// What a predicted time is made of (docs/prediction.md).
-struct WinnerPrediction {
-  std::string bound;    // the resource that takes longest
-  double floor_ns = 0;  // the tensors at the data sheet's bandwidth
-  double tail_ns = 0;   // of the time: multiprocessors idle for want of blocks
-  std::vector<std::pair<std::string, double>> parts_ns;  // what each resource alone would take
-  std::vector<std::string> assumed;                      // the assumed figures it rests on
-
-  bool operator==(const WinnerPrediction&) const = default;
-};
-
 struct Winner {
   Task task;
   DeviceDescription device;
@@ -78,14 +67,18 @@ struct Winner {
   std::string grkan_version;
   std::string compiler;
   std::string driver;
-  std::vector<WinnerCandidate> candidates;     // the best few others
-  std::optional<WinnerPrediction> prediction;  // of a predicted one
+  std::vector<WinnerCandidate> candidates;  // the best few others
+  // Of a predicted one: what its `time` is made of.
+  std::optional<Prediction> prediction;
 
   bool operator==(const Winner&) const = default;
 };
 
 // {median, p10, p90, samples}; null for none.
 nlohmann::ordered_json time_json(const std::optional<TimeNs>& time);
+
+// {bound, floor_ns, tail_ns, parts_ns: {resource: ns}, assumed}
+nlohmann::ordered_json prediction_json(const Prediction& prediction);
 
 // JSON, indented, with a final newline. parse_winner is the inverse; it throws invalid_argument on
 // anything that is not a winner of this schema with a schedule that is legal for its task.

@@ -7,10 +7,10 @@
 #include "cli/check_kernel.h"
 #include "cli/launch_counts.h"
 #include "cli/options.h"
-#include "cli/report.h"
 #include "cli/schedules.h"
 #include "cli/timing.h"
-#include "core/launch_report.h"
+#include "cli/verb.h"
+#include "core/virtual_report.h"
 #include "runtime/plan.h"
 #include "tuner/outcome.h"
 
@@ -204,12 +204,12 @@ std::size_t count_findings(const Json& entry) {
   return count;
 }
 
-Report bench(const BenchOptions& options) {
+VerbResult bench(const BenchOptions& options) {
   if (options.rounds < 3) fail_argument("rounds {} are too few; use 3 or more", options.rounds);
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
-  Report report;
+  VerbResult result;
   std::size_t findings = 0;
   for (const Task& task : options.task.tasks()) {
     const std::int64_t rows = options.task.row_count();
@@ -217,20 +217,20 @@ Report bench(const BenchOptions& options) {
     Plan plan(context, task.problem, options.device.device, task.gradients);
     const DeviceInfo& device = plan.device().info();
     const Json entry = bench_task(plan, task, rows, options.task.inner_of(task.problem), options);
-    report.text +=
+    result.text +=
         fmt::format("{}, {} rows, {} ({} {})\n", to_string(task), entry["rows"].get<std::int64_t>(),
                     device.name, device.units, device.model);
-    report.text += (device.is_virtual ? counts_text(entry) : times_text(entry)) + "\n";
+    result.text += (device.is_virtual ? counts_text(entry) : times_text(entry)) + "\n";
     findings += count_findings(entry);
-    report.document["results"].push_back(entry);
+    result.document["results"].push_back(entry);
   }
-  report.failed = findings != 0;
-  if (report.failed) {
-    report.document["failure"] =
+  result.failed = findings != 0;
+  if (result.failed) {
+    result.document["failure"] =
         failure_json(status_name(Status::wrong_answer),
                      fmt::format("the virtual GPU's checks found {} mistakes", findings));
   }
-  return report;
+  return result;
 }
 
 }  // namespace

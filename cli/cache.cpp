@@ -7,7 +7,7 @@
 #include "cache/inventory.h"
 #include "cache/merge.h"
 #include "cli/options.h"
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "core/print.h"
 
 namespace grkan::cli {
@@ -19,14 +19,14 @@ struct CacheOptionsOfVerb {
   std::vector<std::string> sources;
 };
 
-Report list(const std::string& folder) {
-  Report report;
-  report.document["folder"] = folder;
-  report.document["entries"] = Json::array();
+VerbResult list(const std::string& folder) {
+  VerbResult result;
+  result.document["folder"] = folder;
+  result.document["entries"] = Json::array();
   std::vector<std::vector<std::string>> rows = {
       {"kind", "name", "task", "target", "schedule", "bytes", "detail"}};
   for (const CacheEntry& entry : list_cache(folder)) {
-    report.document["entries"].push_back({{"kind", entry.kind},
+    result.document["entries"].push_back({{"kind", entry.kind},
                                           {"name", entry.name},
                                           {"path", entry.path},
                                           {"bytes", entry.bytes},
@@ -40,44 +40,44 @@ Report list(const std::string& folder) {
                     fmt::format("{}", entry.bytes),
                     entry.defect.empty() ? entry.detail : "DEFECT: " + entry.defect});
   }
-  report.text = rows.size() > 1 ? table(rows) : fmt::format("{} is empty\n", folder);
-  return report;
+  result.text = rows.size() > 1 ? table(rows) : fmt::format("{} is empty\n", folder);
+  return result;
 }
 
-Report show(const std::string& folder, const std::string& name) {
-  Report report;
+VerbResult show(const std::string& folder, const std::string& name) {
+  VerbResult result;
   const Json entry = Json::parse(show_cache_entry(folder, name));
-  report.document["folder"] = folder;
-  report.document["entry"] = entry;
-  report.text = entry.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  return report;
+  result.document["folder"] = folder;
+  result.document["entry"] = entry;
+  result.text = entry.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return result;
 }
 
-Report verify(const std::string& folder) {
+VerbResult verify(const std::string& folder) {
   const CacheVerification found = verify_cache(folder);
-  Report report;
-  report.document = {{"folder", folder},
+  VerbResult result;
+  result.document = {{"folder", folder},
                      {"binaries", found.binaries},
                      {"winners", found.winners},
                      {"measurements", found.measurements},
                      {"leftovers", found.leftovers},
                      {"bytes", found.bytes},
                      {"defects", Json::array()}};
-  report.text = fmt::format("{}: {} binaries, {} winners, {} measurements, {} bytes, {} defects\n",
+  result.text = fmt::format("{}: {} binaries, {} winners, {} measurements, {} bytes, {} defects\n",
                             folder, found.binaries, found.winners, found.measurements, found.bytes,
                             found.defects.size());
   for (const CacheDefect& defect : found.defects) {
-    report.document["defects"].push_back({{"path", defect.path}, {"why", defect.why}});
-    report.text += fmt::format("  {}: {}\n", defect.path, defect.why);
+    result.document["defects"].push_back({{"path", defect.path}, {"why", defect.why}});
+    result.text += fmt::format("  {}: {}\n", defect.path, defect.why);
   }
-  report.failed = !found.defects.empty();
-  if (report.failed) {
-    report.document["failure"] = failure_json(
+  result.failed = !found.defects.empty();
+  if (result.failed) {
+    result.document["failure"] = failure_json(
         status_name(Status::io_error), fmt::format("{} files have a defect; they are never used "
                                                    "and may be deleted",
                                                    found.defects.size()));
   }
-  return report;
+  return result;
 }
 
 Json side_json(const StoredWinner& stored) {
@@ -102,10 +102,10 @@ std::string side_text(const StoredWinner& stored) {
                      w.date);
 }
 
-Report merge(const std::string& folder, const std::vector<std::string>& sources) {
+VerbResult merge(const std::string& folder, const std::vector<std::string>& sources) {
   const CacheMerge merged = merge_caches(folder, sources);
-  Report report;
-  report.document = {{"folder", folder},
+  VerbResult result;
+  result.document = {{"folder", folder},
                      {"sources", sources},
                      {"winners", merged.winners},
                      {"binaries", merged.binaries},
@@ -113,7 +113,7 @@ Report merge(const std::string& folder, const std::vector<std::string>& sources)
                      {"present", merged.present},
                      {"conflicts", Json::array()},
                      {"defects", Json::array()}};
-  report.text = fmt::format(
+  result.text = fmt::format(
       "{}: {} winners, {} binaries, {} measurements brought from {} folders; {} winners were "
       "there; "
       "{} conflicts, {} defects\n",
@@ -121,7 +121,7 @@ Report merge(const std::string& folder, const std::vector<std::string>& sources)
       merged.conflicts.size(), merged.defects.size());
   for (const MergeConflict& conflict : merged.conflicts) {
     const Winner& w = conflict.won.winner;
-    report.document["conflicts"].push_back({{"task", to_string(w.task)},
+    result.document["conflicts"].push_back({{"task", to_string(w.task)},
                                             {"device", w.device.name},
                                             {"determinism", to_string(w.determinism)},
                                             {"rows", {w.rows.low, w.rows.high}},
@@ -129,16 +129,16 @@ Report merge(const std::string& folder, const std::vector<std::string>& sources)
                                             {"won", side_json(conflict.won)},
                                             {"lost", side_json(conflict.lost)},
                                             {"why", conflict.why}});
-    report.text +=
+    result.text +=
         fmt::format("  {}, rows {}..{}, {}, {}: {}\n    {} wins over\n    {}\n", to_string(w.task),
                     w.rows.low, w.rows.high, w.device.name, to_string(w.determinism), conflict.why,
                     side_text(conflict.won), side_text(conflict.lost));
   }
   for (const CacheDefect& defect : merged.defects) {
-    report.document["defects"].push_back({{"path", defect.path}, {"why", defect.why}});
+    result.document["defects"].push_back({{"path", defect.path}, {"why", defect.why}});
     print_to(stderr, "grkan: left out: {}: {}\n", defect.path, defect.why);
   }
-  return report;
+  return result;
 }
 
 }  // namespace

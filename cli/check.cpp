@@ -6,8 +6,8 @@
 
 #include "cli/check_kernel.h"
 #include "cli/options.h"
-#include "cli/report.h"
 #include "cli/schedules.h"
+#include "cli/verb.h"
 #include "core/bounds.h"
 #include "core/random_task.h"
 
@@ -109,7 +109,7 @@ std::vector<Outcome> check_random(Context& context, Device& device, const CheckO
 
 // The largest scaled error of a tensor over all outcomes, as a cell of the table.
 std::string worst_text(const std::vector<Outcome>& outcomes,
-                       std::optional<TensorError> ErrorReport::* tensor, Direction direction) {
+                       std::optional<TensorError> TensorErrors::* tensor, Direction direction) {
   const TensorError* worst = nullptr;
   for (const Outcome& outcome : outcomes) {
     const auto& error = outcome.error.*tensor;
@@ -119,7 +119,7 @@ std::string worst_text(const std::vector<Outcome>& outcomes,
   return worst == nullptr ? "-" : fmt::format("{:.3g}", worst->scaled);
 }
 
-Report check(const CheckOptions& options) {
+VerbResult check(const CheckOptions& options) {
   if (options.random < 0) fail_argument("random {} is negative; use 0 or more", options.random);
   if (options.random > kMostRandom) {
     fail_argument("random {} would never end; use at most {}", options.random, kMostRandom);
@@ -133,40 +133,40 @@ Report check(const CheckOptions& options) {
   Device& device = context.device(options.device.device);
   const std::vector<Outcome> outcomes = options.random > 0 ? check_random(context, device, options)
                                                            : check_named(context, device, options);
-  Report report;
-  report.document["device"] = device.info().name;
-  report.document["seed"] = options.seed;
+  VerbResult result;
+  result.document["device"] = device.info().name;
+  result.document["seed"] = options.seed;
   std::int64_t failed = 0;
   for (const Outcome& outcome : outcomes) {
-    report.document["results"].push_back(outcome_json(outcome, device.info().name));
+    result.document["results"].push_back(outcome_json(outcome, device.info().name));
     if (outcome.failure.empty()) continue;
     ++failed;
-    report.text += fmt::format("FAILED {} {} ({}, seed {}): {}\n", to_string(outcome.task),
+    result.text += fmt::format("FAILED {} {} ({}, seed {}): {}\n", to_string(outcome.task),
                                to_string(outcome.schedule), circumstances(outcome.sample),
                                outcome.sample.seed, outcome.failure);
   }
-  report.failed = failed > 0;
-  if (report.failed) {
-    report.document["failure"] =
+  result.failed = failed > 0;
+  if (result.failed) {
+    result.document["failure"] =
         failure_json(status_name(Status::wrong_answer),
                      fmt::format("{} of {} checks failed", failed, outcomes.size()));
   }
-  report.document["passed"] = outcomes.size() - std::size_t(failed);
-  report.document["failed"] = failed;
+  result.document["passed"] = outcomes.size() - std::size_t(failed);
+  result.document["failed"] = failed;
   std::vector<std::vector<std::string>> rows = {
       {"largest error / its bound", "y", "dx", "da", "db"}};
   for (const Direction direction : {Direction::forward, Direction::backward}) {
     rows.push_back({std::string(to_string(direction)),
-                    worst_text(outcomes, &ErrorReport::y, direction),
-                    worst_text(outcomes, &ErrorReport::dx, direction),
-                    worst_text(outcomes, &ErrorReport::da, direction),
-                    worst_text(outcomes, &ErrorReport::db, direction)});
+                    worst_text(outcomes, &TensorErrors::y, direction),
+                    worst_text(outcomes, &TensorErrors::dx, direction),
+                    worst_text(outcomes, &TensorErrors::da, direction),
+                    worst_text(outcomes, &TensorErrors::db, direction)});
   }
-  report.text += table(rows);
-  report.text +=
+  result.text += table(rows);
+  result.text +=
       fmt::format("{} checks on {} (seed {}): {} passed, {} failed\n", outcomes.size(),
                   device.info().name, options.seed, outcomes.size() - std::size_t(failed), failed);
-  return report;
+  return result;
 }
 
 }  // namespace

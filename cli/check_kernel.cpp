@@ -1,9 +1,9 @@
 #include "cli/check_kernel.h"
 
 #include "cli/launch_counts.h"
-#include "core/launch_report.h"
 #include "core/reference.h"
 #include "core/sample_run.h"
+#include "core/virtual_report.h"
 
 namespace grkan::cli {
 
@@ -33,7 +33,7 @@ Outcome check_kernel(Context& context, Device& device, const Task& task,
   return outcome;
 }
 
-Json error_json(const ErrorReport& error) {
+Json error_json(const TensorErrors& error) {
   Json json = Json::object();
   const auto add = [&](const char* name, const std::optional<TensorError>& e) {
     if (!e) return;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "core/check.h"
 #include "core/sample.h"
 #include "runtime/context.h"
@@ -14,7 +14,7 @@ struct Outcome {
   Task task;
   SampleOptions sample;
   Schedule schedule;
-  ErrorReport error;
+  TensorErrors error;
   std::string failure;            // empty: passed
   Json findings = Json::array();  // of a virtual GPU's checks; each is a failure
 };
@@ -23,6 +23,6 @@ Outcome check_kernel(Context& context, Device& device, const Task& task,
                      const SampleOptions& options, const Schedule& schedule);
 
 // {y, dx, da, db: {max_abs, mean_abs, scaled, bound}}: those the task has.
-Json error_json(const ErrorReport& error);
+Json error_json(const TensorErrors& error);
 
 }  // namespace grkan::cli

@@ -5,8 +5,9 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/report.h"
 #include "cli/schedules.h"
+#include "cli/verb.h"
+#include "core/json.h"
 #include "runtime/context.h"
 
 namespace grkan::cli {
@@ -20,25 +21,6 @@ struct CompileOptions {
   std::string cache;
   int multiprocessors = 0;  // the grid that instruction counts are weighted for; 0: the device's
 };
-
-void set_figure(Json& entry, const char* name, const std::optional<int>& figure,
-                const std::string& why) {
-  if (figure) {
-    entry[name] = *figure;
-  } else {
-    set_null(entry, name, why);
-  }
-}
-
-void add_report(Json& entry, const Binary& binary) {
-  const std::string why = binary.target.cuda() ? "the compiler did not report it"
-                                               : "LLVM reports no such figure for an object";
-  const CompilerReport& kernel = binary.kernels.front();
-  set_figure(entry, "registers", kernel.registers, why);
-  set_figure(entry, "spills", kernel.spill_bytes, why);
-  set_figure(entry, "shared_bytes", kernel.shared_bytes, why);
-  set_figure(entry, "code_bytes", kernel.code_bytes, why);
-}
 
 void add_counts(Json& entry, Context& context, const Binary& binary, const Schedule& schedule,
                 std::int64_t rows, std::int64_t inner, int multiprocessors) {
@@ -64,14 +46,14 @@ std::string figure_text(const Json& value) {
   return value.is_number_float() ? fmt::format("{:.1f}", value.get<double>()) : value.dump();
 }
 
-Report compile(const CompileOptions& options) {
+VerbResult compile(const CompileOptions& options) {
   Context context({.cache_dir = options.cache});
   const std::string& device = options.schedule.device;
   int multiprocessors = options.multiprocessors;
   if (multiprocessors == 0) {
     multiprocessors = device.empty() ? kUsualMultiprocessors : context.device(device).info().units;
   }
-  Report report;
+  VerbResult result;
   std::vector<std::vector<std::string>> rows = {{"task", "target", "registers", "spills", "shared",
                                                  "code", "SASS/element", "PTX/element",
                                                  "schedule"}};
@@ -98,7 +80,7 @@ Report compile(const CompileOptions& options) {
                     {"compiler", binary.compiler},
                     {"build_ms", took.count()}};
       if (!device.empty()) entry["device"] = device;
-      add_report(entry, binary);
+      add_resources(entry, binary);
       add_counts(entry, context, binary, schedule, options.task.row_count(), inner,
                  multiprocessors);
       const Json counts = entry["instructions_per_element"];
@@ -109,11 +91,11 @@ Report compile(const CompileOptions& options) {
                       figure_text(counts.is_object() ? counts.at("sass") : none),
                       figure_text(counts.is_object() ? counts.at("ptx") : none),
                       to_string(schedule)});
-      report.document["results"].push_back(entry);
+      result.document["results"].push_back(entry);
     }
   }
-  report.text = table(rows);
-  return report;
+  result.text = table(rows);
+  return result;
 }
 
 }  // namespace

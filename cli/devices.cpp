@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/options.h"
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "core/device_info.h"
 #include "core/gpu_models.h"
 #include "runtime/beside.h"
@@ -46,52 +46,52 @@ Json compiler_json(Context& context, const char* kind, const Target& target) {
   return json;
 }
 
-Report devices(const DeviceOptions& options) {
+VerbResult devices(const DeviceOptions& options) {
   Context context({.cache_dir = options.cache, .threads = options.threads});
-  Report report;
+  VerbResult result;
   std::vector<std::vector<std::string>> rows = {{"device", "model", "architecture", "units"}};
   for (const DeviceInfo& device : context.devices()) {
-    report.document["devices"].push_back(device_json(device));
+    result.document["devices"].push_back(device_json(device));
     const char* unit = device_kind(device.name) == DeviceKind::cpu ? "threads" : "multiprocessors";
     rows.push_back(
         {device.name, device.model,
          device.target.name.empty() ? "below x86-64-v3: portable kernels" : device.target.name,
          fmt::format("{} {}", device.units, unit)});
   }
-  report.text = table(rows);
+  result.text = table(rows);
   if (const std::string why = context.why_no_cuda(); !why.empty()) {
-    set_null(report.document, "cuda_driver", why);
-    report.text += fmt::format("no CUDA device: {}\n", why);
+    set_null(result.document, "cuda_driver", why);
+    result.text += fmt::format("no CUDA device: {}\n", why);
   }
   std::string driver;
   try {
     driver = virtual_driver_path();
-    report.document["virtual_driver"] = driver;
+    result.document["virtual_driver"] = driver;
   } catch (const Error& error) {
-    set_null(report.document, "virtual_driver", error.what());
-    report.text += fmt::format("no virtual GPU: {}\n", error.what());
+    set_null(result.document, "virtual_driver", error.what());
+    result.text += fmt::format("no virtual GPU: {}\n", error.what());
   }
-  report.text += fmt::format("\nGPU models for offline work{}\n",
+  result.text += fmt::format("\nGPU models for offline work{}\n",
                              driver.empty() ? "" : ", and for --device virtual:NAME");
   rows = {{"name", "model", "architecture", "multiprocessors", "GB/s"}};
   for (const GpuModel& model : gpu_models()) {
-    report.document["gpu_models"].push_back(model_json(model));
+    result.document["gpu_models"].push_back(model_json(model));
     rows.push_back({std::string(model.name), std::string(model.marketing),
                     fmt::format("sm_{}", model.compute_capability),
                     fmt::format("{}", model.multiprocessors.value),
                     fmt::format("{}", model.bandwidth_gbs.value)});
   }
-  report.text += table(rows) + "\n";
+  result.text += table(rows) + "\n";
   const Json compilers = {compiler_json(context, "cpu", {"x86-64-v3"}),
                           compiler_json(context, "cuda", {"sm_90"})};
   for (const Json& compiler : compilers) {
     const bool found = !compiler["compiler"].is_null();
-    report.text += fmt::format("compiler for {}: {}\n", compiler["targets"].get<std::string>(),
+    result.text += fmt::format("compiler for {}: {}\n", compiler["targets"].get<std::string>(),
                                found ? compiler["compiler"].get<std::string>()
                                      : compiler["why"]["compiler"].get<std::string>());
   }
-  report.document["compilers"] = compilers;
-  return report;
+  result.document["compilers"] = compilers;
+  return result;
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/report.h"
 #include "cli/schedules.h"
+#include "cli/verb.h"
 #include "runtime/context.h"
 
 namespace grkan::cli {
@@ -43,9 +43,9 @@ std::string write_file(const std::string& folder, const std::string& name,
   return path;
 }
 
-Report emit(const EmitOptions& options) {
+VerbResult emit(const EmitOptions& options) {
   Context context;
-  Report report;
+  VerbResult result;
   const std::vector<Target> targets = options.schedule.target_list(context);
   if (targets.size() != 1) {
     fail_argument("emit takes one target; --arch names {}; name one, as sm_90", targets.size());
@@ -68,15 +68,15 @@ Report emit(const EmitOptions& options) {
     if (to_files) {
       const std::string name = kernel_symbol(task, compiled_text(schedule)) + extension(stage);
       entry["path"] = write_file(options.folder, name, text);
-      report.text += entry["path"].get<std::string>() + "\n";
+      result.text += entry["path"].get<std::string>() + "\n";
     } else {
       entry["text"] = text;
-      report.text += text;
-      if (!text.ends_with('\n')) report.text += "\n";
+      result.text += text;
+      if (!text.ends_with('\n')) result.text += "\n";
     }
-    report.document["results"].push_back(entry);
+    result.document["results"].push_back(entry);
   }
-  return report;
+  return result;
 }
 
 }  // namespace

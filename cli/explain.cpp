@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "runtime/plan.h"
 
 namespace grkan::cli {
@@ -26,11 +26,11 @@ std::string lines_of(const Json& document) {
   return text;
 }
 
-Report explain(const ExplainOptions& options) {
+VerbResult explain(const ExplainOptions& options) {
   Context context({.cache_dir = options.device.cache,
                    .determinism = options.task.determinism_class(),
                    .threads = options.device.threads});
-  Report report;
+  VerbResult result;
   for (const Task& task : options.task.tasks()) {
     Plan plan(context, task.problem, options.device.device, task.gradients);
     const std::int64_t rows = options.task.row_count();
@@ -40,10 +40,10 @@ Report explain(const ExplainOptions& options) {
     for (const char* field : {"registers", "spills", "shared_bytes", "code_bytes"}) {
       if (!entry.contains(field)) set_null(entry, field, "the kernel is not compiled yet");
     }
-    report.document["results"].push_back(entry);
-    report.text += to_string(task) + "\n" + lines_of(entry);
+    result.document["results"].push_back(entry);
+    result.text += to_string(task) + "\n" + lines_of(entry);
   }
-  return report;
+  return result;
 }
 
 }  // namespace

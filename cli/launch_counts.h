@@ -1,4 +1,4 @@
-// What a virtual GPU counted and found (runtime/launch_report.h), as the fields of a result and as
+// What a virtual GPU counted and found (core/virtual_report.h), as the fields of a result and as
 // lines for people.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 
 namespace grkan::cli {
 

@@ -1,4 +1,4 @@
-// grkan VERB: parses the call, runs the verb, prints its report, and turns errors into exit codes:
+// grkan VERB: parses the call, runs the verb, prints its result, and turns errors into exit codes:
 // 0 done, 1 tried and failed, 2 the call is wrong.
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "core/print.h"
 #include "core/version.h"
 
@@ -29,7 +29,7 @@ void print_json(const Json& fields) {
   print_to(stdout, "{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-int report_failure(Status status, const std::string& message, bool json) {
+int print_failure(Status status, const std::string& message, bool json) {
   if (json) print_json({{"failure", failure_json(status_name(status), message)}});
   print_to(stderr, "grkan: {}\n", message);
   return exit_code(status);
@@ -37,30 +37,30 @@ int report_failure(Status status, const std::string& message, bool json) {
 
 int run_verb(const Verb& verb, bool json) {
   try {
-    Report report = verb.run();
-    if (verb.shared_fields && report.document.contains("results")) {
+    VerbResult result = verb.run();
+    if (verb.shared_fields && result.document.contains("results")) {
       const std::string why =
           fmt::format("grkan {} does not find it out", verb.command->get_name());
-      for (Json& entry : report.document["results"]) complete_result(entry, why);
+      for (Json& entry : result.document["results"]) complete_result(entry, why);
     }
     if (json) {
-      print_json(report.document);
+      print_json(result.document);
     } else {
-      print_to(stdout, "{}", report.text);
+      print_to(stdout, "{}", result.text);
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       print_to(stderr, "grkan: standard output can't be written; is the disk full?\n");
       return 1;
     }
-    return report.failed ? 1 : 0;
+    return result.failed ? 1 : 0;
   } catch (const Error& error) {
-    return report_failure(error.status(), error.what(), json);
+    return print_failure(error.status(), error.what(), json);
   } catch (const std::bad_alloc&) {
-    return report_failure(Status::out_of_memory, "out of memory; use fewer rows", json);
+    return print_failure(Status::out_of_memory, "out of memory; use fewer rows", json);
   } catch (const std::length_error&) {  // more elements than a container can ever have
-    return report_failure(Status::out_of_memory, "too large for memory; use fewer rows", json);
+    return print_failure(Status::out_of_memory, "too large for memory; use fewer rows", json);
   } catch (const std::exception& error) {
-    return report_failure(Status::internal, error.what(), json);
+    return print_failure(Status::internal, error.what(), json);
   }
 }
 
@@ -97,12 +97,12 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     // The flag may stand behind the mistake, where parsing did not come.
     for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
-    return report_failure(Status::invalid_argument, parse_message(error, verbs, argv[1]), json);
+    return print_failure(Status::invalid_argument, parse_message(error, verbs, argv[1]), json);
   }
   for (const Verb& verb : verbs) {
     if (verb.command->parsed()) return run_verb(verb, json);
   }
-  return report_failure(Status::internal, "no verb was run", json);
+  return print_failure(Status::internal, "no verb was run", json);
 }
 
 }  // namespace

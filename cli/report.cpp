@@ -1,71 +1,127 @@
-#include "cli/report.h"
-
+// grkan report: what the cache holds as one HTML page.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <vector>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "cache/files.h"
+#include "cli/options.h"
+#include "cli/report_page/page.h"
+#include "cli/verb.h"
 
 namespace grkan::cli {
+namespace {
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+struct ReportOptions {
+  TaskOptions task;
+  std::string cache;
+  std::string path = "grkan-report.html";
+  std::size_t candidates = PageOptions{}.most_candidates;
+};
+
+TuningFilter filter_of(const TaskOptions& task) {
+  TuningFilter filter;
+  if (task.named()) filter.tasks = task.tasks();
+  if (!task.rows.empty()) filter.rows = task.row_range();
+  if (task.inner != 0) filter.inner = task.inner;
+  if (!task.determinism.empty()) filter.determinism = task.determinism_class();
+  return filter;
+}
+
+[[noreturn]] void fail_empty(const std::string& folder, const ReportOptions& options) {
+  if (read_tunings(folder, {}).tasks.empty()) {
+    fail_argument(
+        "{} holds no tuning; run one, grkan tune p5q4-A-c768-g8-f32-last, or name another folder "
+        "with --cache",
+        folder);
   }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += fmt::format("{:<{}}", row[i], i + 1 < row.size() ? widths[i] + 2 : 0);
+  fail_argument(
+      "{} holds no tuning of what was asked for; see what it holds with grkan cache list, or run "
+      "grkan tune {}",
+      folder, options.task.name);
+}
+
+void write(const std::string& path, const std::string& html) {
+  std::ofstream file(path, std::ios::binary);
+  file << html;
+  file.close();
+  if (!file) fail(Status::io_error, "can't write {}; name another file with -o", path);
+}
+
+Json results(const Json& data) {
+  Json entries = Json::array();
+  for (const Json& task : data.at("tasks")) {
+    for (const Json& tuning : task.at("tunings")) {
+      const Json& winners = tuning.at("winners");
+      Json entry = {{"task", task.at("task")},
+                    {"device", task.at("device").at("name")},
+                    {"rows", tuning.at("rows")},
+                    {"inner", tuning.at("inner")},
+                    {"schedule", nullptr},
+                    {"evidence", nullptr},
+                    {"timings", tuning.at("timings")},
+                    {"candidates_shown", tuning.at("candidates").size()},
+                    {"candidates_left_out", tuning.at("left_out")}};
+      if (winners.empty()) {
+        for (const char* field : {"schedule", "evidence"}) {
+          set_null(entry, field, "no winner of this size is stored");
+        }
+      } else {
+        const Json& winner = task.at("winners").at(winners.front().get<std::size_t>());
+        for (const char* field : {"schedule", "evidence"}) entry[field] = winner.at(field);
+      }
+      entries.push_back(std::move(entry));
     }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
   }
-  return text;
+  return entries;
 }
 
-std::string duration_text(double nanoseconds) {
-  if (nanoseconds >= 1e9) return fmt::format("{:.3f} s", nanoseconds / 1e9);
-  if (nanoseconds >= 1e6) return fmt::format("{:.3f} ms", nanoseconds / 1e6);
-  if (nanoseconds >= 1e3) return fmt::format("{:.2f} us", nanoseconds / 1e3);
-  return fmt::format("{:.1f} ns", nanoseconds);
-}
-
-void set_null(Json& object, const std::string& field, const std::string& why) {
-  object[field] = nullptr;
-  object["why"][field] = why;
-}
-
-void complete_result(Json& entry, const std::string& why) {
-  for (const char* field : {"task",
-                            "problem",
-                            "variant",
-                            "device",
-                            "direction",
-                            "rows",
-                            "schedule",
-                            "evidence",
-                            "time_ns",
-                            "bound_kind",
-                            "bound_ns",
-                            "fraction_of_bound",
-                            "default",
-                            "registers",
-                            "spills",
-                            "shared_bytes",
-                            "code_bytes",
-                            "instructions_per_element",
-                            "atomics_per_element",
-                            "error",
-                            "candidates",
-                            "cache_entry"}) {
-    if (!entry.contains(field)) set_null(entry, field, why);
+VerbResult report(const ReportOptions& options) {
+  const std::string folder = cache_folder(options.cache);
+  const CacheTunings tunings = read_tunings(folder, filter_of(options.task));
+  if (tunings.tasks.empty()) fail_empty(folder, options);
+  const Json data = page_data(
+      tunings, {.folder = folder, .date = utc_now(), .most_candidates = options.candidates});
+  const std::string html = page_html(data);
+  write(options.path, html);
+  VerbResult result;
+  result.document = {{"path", options.path},
+                     {"bytes", html.size()},
+                     {"winners", tunings.winners},
+                     {"measurements", tunings.lines},
+                     {"left_out", data.at("left_out")},
+                     {"defects", data.at("defects")},
+                     {"results", results(data)}};
+  result.text =
+      fmt::format("{}: {} tunings, {} winners, {} measurements, {} bytes\n", options.path,
+                  result.document["results"].size(), tunings.winners, tunings.lines, html.size());
+  for (const Json& line : data.at("left_out")) {
+    result.text += fmt::format("  left out: {}\n", line.get<std::string>());
   }
+  for (const Json& defect : data.at("defects")) {
+    result.text += fmt::format("  defect, not used: {}: {}\n", defect.at("path").get<std::string>(),
+                               defect.at("why").get<std::string>());
+  }
+  return result;
 }
 
-Json failure_json(std::string_view status, const std::string& message) {
-  return {{"status", status}, {"message", message}};
+}  // namespace
+
+Verb add_report(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("report", "One HTML page of what the cache holds");
+  auto options = std::make_shared<ReportOptions>();
+  // Nothing given: everything is shown.
+  options->task.rows.clear();
+  options->task.inner = 0;
+  options->task.determinism.clear();
+  options->task.declare(*command);
+  command->add_option("--cache", options->cache, "Cache folder");
+  command->add_option("-o,--output", options->path, "The file to write")->capture_default_str();
+  command->add_option("--candidates", options->candidates, "Most candidates shown of a tuning")
+      ->check(whole_number(1, 1'000'000))
+      ->capture_default_str();
+  return {command, [options] { return report(*options); }, false};
 }
 
 }  // namespace grkan::cli

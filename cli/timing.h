@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "tuner/search/statistics.h"
 #include "tuner/workbench.h"
 

@@ -10,9 +10,9 @@
 #include <memory>
 
 #include "cli/options.h"
-#include "cli/report.h"
-#include "cli/step_report.h"
+#include "cli/step_result.h"
 #include "cli/tune_result.h"
+#include "cli/verb.h"
 #include "core/print.h"
 #include "runtime/context.h"
 #include "tuner/problem_list.h"
@@ -86,20 +86,20 @@ std::vector<ListedTask> listed_tasks(const TuneVerbOptions& options) {
   return read_problem_list(options.problems, rows, one.inner);
 }
 
-void explain_entry(Report& report, Context& context, Device& device, const ListedTask& entry) {
+void explain_entry(VerbResult& result, Context& context, Device& device, const ListedTask& entry) {
   const std::int64_t rows = entry.rows.high;
   const TuneSite site = context.tune_site(device);
   const SpaceOutcome space = explain_space(site, entry.task, rows, entry.inner);
-  report.document["spaces"].push_back({{"task", to_string(entry.task)},
+  result.document["spaces"].push_back({{"task", to_string(entry.task)},
                                        {"device", device.info().name},
                                        {"rows", rows},
                                        {"inner", entry.inner},
                                        {"space", space_json(space)}});
-  report.text += fmt::format("{}, {} rows: {} schedules to try, of {} combinations\n",
+  result.text += fmt::format("{}, {} rows: {} schedules to try, of {} combinations\n",
                              to_string(entry.task), rows, space.candidates, space.tried);
-  report.text += reasons_text(space.left_out);
+  result.text += reasons_text(space.left_out);
   if (space.refused.empty()) return;
-  report.text += "  refused once they were compiled:\n" + reasons_text(space.refused);
+  result.text += "  refused once they were compiled:\n" + reasons_text(space.refused);
 }
 
 std::vector<TuneResult> tune_listed(const TuneSite& site, const ListedTask& entry,
@@ -110,22 +110,22 @@ std::vector<TuneResult> tune_listed(const TuneSite& site, const ListedTask& entr
 }
 
 // A list goes on without what failed; the first one's status is the call's.
-void add_failed(Report& report, const ListedTask& entry, const Error& error) {
-  Json& failed = report.document["failed"];
+void add_failed(VerbResult& result, const ListedTask& entry, const Error& error) {
+  Json& failed = result.document["failed"];
   failed.push_back({{"task", to_string(entry.task)},
                     {"rows", {entry.rows.low, entry.rows.high}},
                     {"inner", entry.inner},
                     {"status", status_name(error.status())},
                     {"message", error.what()}});
-  report.failed = true;
+  result.failed = true;
   const std::string line = fmt::format("{}: {}", to_string(entry), error.what());
   print_to(stderr, "grkan: {}\n", line);
   if (failed.size() == 1)
-    report.document["failure"] = failure_json(status_name(error.status()), line);
-  report.text += line + "\n";
+    result.document["failure"] = failure_json(status_name(error.status()), line);
+  result.text += line + "\n";
 }
 
-Report tune(const TuneVerbOptions& options) {
+VerbResult tune(const TuneVerbOptions& options) {
   std::vector<ListedTask> list = listed_tasks(options);
   if (!options.shard.empty()) list = take_shard(list, parse_shard(options.shard));
   Context context({.cache_dir = options.device.cache,
@@ -143,19 +143,19 @@ Report tune(const TuneVerbOptions& options) {
   const bool terminal = isatty(STDERR_FILENO) != 0;
   if (terminal) how.progress = show_progress;
   std::signal(SIGINT, on_interrupt);
-  Report report;
-  report.document["results"] = Json::array();
-  if (options.explain_space) report.document["spaces"] = Json::array();
+  VerbResult result;
+  result.document["results"] = Json::array();
+  if (options.explain_space) result.document["spaces"] = Json::array();
   std::vector<StepCall> calls;
   const StepWeights weights = parse_weights(options.weights);
   const auto tune_entry = [&](const ListedTask& entry) {
-    if (options.explain_space) return explain_entry(report, context, device, entry);
+    if (options.explain_space) return explain_entry(result, context, device, entry);
     const std::vector<TuneResult> results = tune_listed(site, entry, how);
     if (terminal) print_to(stderr, "\r\033[K");
-    for (const TuneResult& result : results) {
-      report.document["results"].push_back(result_json(result, site, how));
-      report.document["results"].back()["count"] = entry.count;
-      report.text += result_text(result, entry.rows);
+    for (const TuneResult& tuned : results) {
+      result.document["results"].push_back(result_json(tuned, site, how));
+      result.document["results"].back()["count"] = entry.count;
+      result.text += result_text(tuned, entry.rows);
     }
     if (entry.rows.low != entry.rows.high) return;  // which size a step has is not known
     const Winner& winner = results.front().winner;
@@ -165,28 +165,28 @@ Report tune(const TuneVerbOptions& options) {
                      .ns = winner.time->median,
                      .default_ns = winner.default_time->median});
   };
-  if (!options.problems.empty()) report.document["failed"] = Json::array();
+  if (!options.problems.empty()) result.document["failed"] = Json::array();
   for (const ListedTask& entry : list) {
     if (interrupted) break;
     try {
       tune_entry(entry);
     } catch (const Error& error) {
       if (options.problems.empty()) throw;
-      add_failed(report, entry, error);
+      add_failed(result, entry, error);
     }
   }
   const Step step = step_of(calls, weights);
-  report.document["step"] = step_json(step);
-  if (calls.empty()) report.document["why"]["step"] = "no call of one size was timed or predicted";
-  if (calls.size() > 1) report.text += step_text(step);
-  if (list.empty()) report.text = fmt::format("shard {} has no task\n", options.shard);
+  result.document["step"] = step_json(step);
+  if (calls.empty()) result.document["why"]["step"] = "no call of one size was timed or predicted";
+  if (calls.size() > 1) result.text += step_text(step);
+  if (list.empty()) result.text = fmt::format("shard {} has no task\n", options.shard);
   if (interrupted) {
-    report.failed = true;
+    result.failed = true;
     const std::string message = "interrupted; what was measured is kept and the next run goes on";
-    report.document["failure"] = failure_json("interrupted", message);
-    report.text += message + "\n";
+    result.document["failure"] = failure_json("interrupted", message);
+    result.text += message + "\n";
   }
-  return report;
+  return result;
 }
 
 }  // namespace

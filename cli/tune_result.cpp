@@ -29,6 +29,13 @@ Json candidate_json(const CandidateOutcome& c) {
   return json;
 }
 
+Json whole_prediction_json(const Prediction& p) {
+  Json json = prediction_json(p);
+  json["counts"] = counts_name(p);
+  json["fraction_of_floor"] = p.fraction_of_floor();
+  return json;
+}
+
 // Of a prediction the ratio alone.
 Json comparison_json(const TuneOutcome& outcome) {
   if (!outcome.against_default) return nullptr;
@@ -73,20 +80,6 @@ Json space_json(const SpaceOutcome& space) {
           {"refused", space.refused}};
 }
 
-Json prediction_json(const Prediction& p) {
-  Json parts = Json::object();
-  for (std::size_t i = 0; i < kResources; ++i) {
-    parts[std::string(to_string(Resource(i)))] = p.part(Resource(i));
-  }
-  return {{"counts", counts_name(p)},
-          {"bound", to_string(p.bound)},
-          {"floor_seconds", p.floor_seconds},
-          {"fraction_of_floor", p.fraction_of_floor()},
-          {"tail_seconds", p.tail_seconds},
-          {"parts_seconds", parts},
-          {"assumed", p.assumed}};
-}
-
 Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptions& how) {
   const Winner& w = result.winner;
   Json entry = {
@@ -107,7 +100,8 @@ Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptio
       {"stored", result.stored},
       {"search", search_json(result, site, how)}};
   if (!w.time) entry["why"]["time_ns"] = "nothing was timed";
-  if (result.outcome.prediction) entry["prediction"] = prediction_json(*result.outcome.prediction);
+  if (result.outcome.prediction)
+    entry["prediction"] = whole_prediction_json(*result.outcome.prediction);
   if (!w.default_time) entry["default"]["why"]["time_ns"] = "nothing was timed";
   if (result.stored) {
     entry["cache_entry"] = site.cache.folder() + "/" + winner_path(w);
@@ -155,7 +149,7 @@ std::string result_text(const TuneResult& result, const Range& asked) {
   text += table(rows);
   if (outcome.prediction) {
     text += fmt::format("  predicted from {} counts: bound by {}, {:.2f} of the floor of DRAM\n",
-                        counts_name(*outcome.prediction), to_string(outcome.prediction->bound),
+                        counts_name(*outcome.prediction), to_string(outcome.prediction->bound()),
                         outcome.prediction->fraction_of_floor());
   }
   text += fmt::format("  {} candidates {} in {:.1f} s{}{}{}\n", outcome.candidates.size(),

@@ -5,14 +5,13 @@
 #include <map>
 #include <string>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "core/range.h"
 #include "tuner/tune.h"
 
 namespace grkan::cli {
 
 Json space_json(const SpaceOutcome& space);
-Json prediction_json(const Prediction& prediction);
 // `how`: the options that it was tuned with.
 Json result_json(const TuneResult& result, const TuneSite& site, const TuneOptions& how);
 

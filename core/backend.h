@@ -43,10 +43,10 @@ struct WorkspaceBound {
   }
 };
 
-// A schedule, and what the compiler reported of its main kernel.
+// A schedule, and what its main kernel takes.
 struct CompiledSchedule {
   Schedule schedule;
-  CompilerReport kernel;
+  KernelResources kernel;
 };
 
 // Every Schedule given is of this backend, every Target one that has it.

@@ -20,12 +20,12 @@ constexpr int kVersion = 1;
 
 json to_json(const std::optional<int>& value) { return value ? json(*value) : json(); }
 
-json to_json(const CompilerReport& report) {
-  return {{"symbol", report.symbol},
-          {"registers", to_json(report.registers)},
-          {"spill_bytes", to_json(report.spill_bytes)},
-          {"shared_bytes", to_json(report.shared_bytes)},
-          {"code_bytes", to_json(report.code_bytes)}};
+json to_json(const KernelResources& kernel) {
+  return {{"symbol", kernel.symbol},
+          {"registers", to_json(kernel.registers)},
+          {"spill_bytes", to_json(kernel.spill_bytes)},
+          {"shared_bytes", to_json(kernel.shared_bytes)},
+          {"code_bytes", to_json(kernel.code_bytes)}};
 }
 
 const json& field(const json& object, const char* name) {
@@ -61,8 +61,8 @@ std::string take(const json& header, const char* name, std::string_view& payload
   return std::string(bytes);
 }
 
-CompilerReport parse_report(const json& object) {
-  if (!object.is_object()) malformed("a kernel's report is not an object");
+KernelResources parse_report(const json& object) {
+  if (!object.is_object()) malformed("a kernel is not an object");
   return {text(object, "symbol"), count(object, "registers"), count(object, "spill_bytes"),
           count(object, "shared_bytes"), count(object, "code_bytes")};
 }
@@ -87,7 +87,7 @@ Binary parse_header(const json& header) {
 
 std::string serialize(const Binary& binary) {
   json kernels = json::array();
-  for (const CompilerReport& report : binary.kernels) kernels.push_back(to_json(report));
+  for (const KernelResources& kernel : binary.kernels) kernels.push_back(to_json(kernel));
   const json header = {{"format", kFormat},
                        {"version", kVersion},
                        {"task", to_string(binary.task)},

@@ -13,15 +13,15 @@
 
 namespace grkan {
 
-// What the compiler reported of one kernel. Absent: the compiler doesn't tell (a CPU object has no
-// spills report).
-struct CompilerReport {
+// What one kernel takes of a device, as its compiler says. Absent: it doesn't (LLVM tells no
+// spills).
+struct KernelResources {
   std::string symbol;
   std::optional<int> registers;
   std::optional<int> spill_bytes;  // stores and loads together
   std::optional<int> shared_bytes;
   std::optional<int> code_bytes;
-  bool operator==(const CompilerReport&) const = default;
+  bool operator==(const KernelResources&) const = default;
 };
 
 struct Binary {
@@ -32,8 +32,8 @@ struct Binary {
   std::string source_hash;  // of the source text and the options
   std::string code;         // CPU: a relocatable ELF object. CUDA: the cubin
   std::string ptx;          // CUDA only
-  std::vector<CompilerReport>
-      kernels;  // the main kernel first, then the second pass where there is one
+  // The main kernel first, then the second pass where there is one.
+  std::vector<KernelResources> kernels;
 
   bool operator==(const Binary&) const = default;
 };

@@ -89,13 +89,13 @@ TensorError compare_sums(Type type, const ErrorBound& bound, double k,
 }
 
 using Named = std::pair<const char*, const std::optional<TensorError>*>;
-std::array<Named, 4> tensors(const ErrorReport& report) {
-  return {{{"y", &report.y}, {"dx", &report.dx}, {"da", &report.da}, {"db", &report.db}}};
+std::array<Named, 4> tensors(const TensorErrors& errors) {
+  return {{{"y", &errors.y}, {"dx", &errors.dx}, {"da", &errors.da}, {"db", &errors.db}}};
 }
 
 }  // namespace
 
-double ErrorReport::scaled() const {
+double TensorErrors::scaled() const {
   double largest = 0;
   for (const auto& [name, error] : tensors(*this)) {
     if (error->has_value()) largest = std::max(largest, (*error)->scaled);
@@ -103,7 +103,7 @@ double ErrorReport::scaled() const {
   return largest;
 }
 
-std::string ErrorReport::why_failed() const {
+std::string TensorErrors::why_failed() const {
   std::string why;
   for (const auto& [name, error] : tensors(*this)) {
     if (!error->has_value() || (*error)->scaled <= 1) continue;
@@ -113,16 +113,16 @@ std::string ErrorReport::why_failed() const {
   return why;
 }
 
-ErrorReport compare(const Task& task, const Schedule& schedule, const Reference& reference,
-                    const Call& call) {
+TensorErrors compare(const Task& task, const Schedule& schedule, const Reference& reference,
+                     const Call& call) {
   const ErrorBound bound = error_bound(task, schedule);
   const Type type = task.problem.math_type();
-  ErrorReport report;
-  if (!task.backward()) report.y = compare_elements(task, bound, reference.out, call);
-  if (task.gradients.dx) report.dx = compare_elements(task, bound, reference.out, call);
-  if (task.gradients.da) report.da = compare_sums(type, bound, bound.k_da, reference.da, call.da);
-  if (task.gradients.db) report.db = compare_sums(type, bound, bound.k_db, reference.db, call.db);
-  return report;
+  TensorErrors errors;
+  if (!task.backward()) errors.y = compare_elements(task, bound, reference.out, call);
+  if (task.gradients.dx) errors.dx = compare_elements(task, bound, reference.out, call);
+  if (task.gradients.da) errors.da = compare_sums(type, bound, bound.k_da, reference.da, call.da);
+  if (task.gradients.db) errors.db = compare_sums(type, bound, bound.k_db, reference.db, call.db);
+  return errors;
 }
 
 }  // namespace grkan

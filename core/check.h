@@ -5,8 +5,8 @@
 //   for each schedule:
 //     sample.reset();
 //     run(sample.call());
-//     const ErrorReport report = compare(task, schedule, reference, sample.call());
-//     passes when report.passes() and sample.why_damaged().empty()
+//     const TensorErrors errors = compare(task, schedule, reference, sample.call());
+//     passes when errors.passes() and sample.why_damaged().empty()
 #pragma once
 
 #include <optional>
@@ -28,12 +28,12 @@ struct TensorError {
   bool operator==(const TensorError&) const = default;
 };
 
-struct ErrorReport {
+struct TensorErrors {
   std::optional<TensorError> y;  // forward
   std::optional<TensorError> dx;
   std::optional<TensorError> da;
   std::optional<TensorError> db;
-  bool operator==(const ErrorReport&) const = default;
+  bool operator==(const TensorErrors&) const = default;
 
   // The largest scaled error of all tensors.
   [[nodiscard]] double scaled() const;
@@ -45,7 +45,7 @@ struct ErrorReport {
 
 // `call` is the one that ran: its outputs are read, its inputs are not. Its rows, inner, strides
 // and pointers must be those the reference was made from (outputs may have other strides).
-ErrorReport compare(const Task& task, const Schedule& schedule, const Reference& reference,
-                    const Call& call);
+TensorErrors compare(const Task& task, const Schedule& schedule, const Reference& reference,
+                     const Call& call);
 
 }  // namespace grkan

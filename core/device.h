@@ -110,7 +110,7 @@ class Device {
   virtual void run_bound(BoundKind kind, const Task& task, const BoundBuffers& buffers) = 0;
   // Of a virtual GPU: what was launched on it since the last call (docs/virtual-gpu.md), which is
   // then forgotten, with a fault that a launch left. Empty on devices that do not count.
-  virtual std::string take_launch_report() { return {}; }
+  virtual std::string take_virtual_report() { return {}; }
   [[nodiscard]] virtual std::size_t free_memory() const = 0;
 
  protected:

@@ -3,12 +3,20 @@
 #include <cmath>
 
 namespace grkan {
+namespace {
 
-std::string_view to_string(Resource resource) {
-  constexpr std::array<std::string_view, kResources> kNames = {
-      "dram",    "latency", "l2",     "issue",   "fp32",         "fp64",  "special",
-      "convert", "integer", "shared", "atomics", "dependencies", "launch"};
-  return kNames.at(std::size_t(resource));
+constexpr std::array<std::string_view, kResources> kNames = {
+    "dram",    "latency", "l2",     "issue",   "fp32",         "fp64",  "special",
+    "convert", "integer", "shared", "atomics", "dependencies", "launch"};
+
+}  // namespace
+
+std::string_view to_string(Resource resource) { return kNames.at(std::size_t(resource)); }
+
+std::optional<Resource> find_resource(std::string_view name) {
+  const auto* found = std::find(kNames.begin(), kNames.end(), name);
+  if (found == kNames.end()) return {};
+  return Resource(found - kNames.begin());
 }
 
 Resource largest(const Parts& parts) {

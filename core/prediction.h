@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ enum class Resource : std::uint8_t {
 };
 inline constexpr std::size_t kResources = 13;
 std::string_view to_string(Resource resource);
+std::optional<Resource> find_resource(std::string_view name);
 
 using Parts = std::array<double, kResources>;
 inline double& at(Parts& parts, Resource resource) { return parts.at(std::size_t(resource)); }
@@ -48,22 +50,22 @@ double norm(std::span<const double> parts, double power);
 inline constexpr double kOverlapPower = 9;
 
 struct Prediction {
-  double seconds = 0;
+  double ns = 0;
   // What each alone would take, the work spread evenly over the multiprocessors or threads. They
-  // overlap: their sum is more than `seconds`.
-  Parts parts{};
-  double tail_seconds = 0;          // of `seconds`: multiprocessors or threads that had no work
-  Resource bound = Resource::dram;  // the largest part
-  double floor_seconds = 0;         // all bytes of the tensors as fast as DRAM can
-  bool executed = false;            // all counts were executed
+  // overlap: their sum is more than `ns`.
+  Parts parts_ns{};
+  double tail_ns = 0;     // of `ns`: multiprocessors or threads that had no work
+  double floor_ns = 0;    // all bytes of the tensors as fast as DRAM can
+  bool executed = false;  // all counts were executed
   // The figures it rests on that are assumed: "clock_mhz: commonly reported ...".
   std::vector<std::string> assumed;
 
-  [[nodiscard]] double part(Resource resource) const { return at(parts, resource); }
+  [[nodiscard]] double part_ns(Resource resource) const { return at(parts_ns, resource); }
+  [[nodiscard]] Resource bound() const { return largest(parts_ns); }
   // 1: as fast as DRAM.
-  [[nodiscard]] double fraction_of_floor() const {
-    return seconds > 0 ? floor_seconds / seconds : 0;
-  }
+  [[nodiscard]] double fraction_of_floor() const { return ns > 0 ? floor_ns / ns : 0; }
+
+  bool operator==(const Prediction&) const = default;
 };
 
 // A figure that a part is made of.

@@ -135,14 +135,13 @@ Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
   p.executed = !launches.empty();
   for (const LaunchFacts& facts : launches) {
     const LaunchTime time = time_of(facts, gpu);
-    p.seconds += time.seconds;
-    p.tail_seconds += time.tail;
-    for (std::size_t i = 0; i < kResources; ++i) p.parts.at(i) += time.parts.at(i);
-    p.floor_seconds += facts.dram_bytes / (gpu.bandwidth_gbs.value * 1e9);
+    p.ns += time.seconds * 1e9;
+    p.tail_ns += time.tail * 1e9;
+    for (std::size_t i = 0; i < kResources; ++i) p.parts_ns.at(i) += time.parts.at(i) * 1e9;
+    p.floor_ns += facts.dram_bytes / gpu.bandwidth_gbs.value;
     p.executed = p.executed && facts.executed;
   }
-  p.bound = largest(p.parts);
-  p.assumed = assumed_figures<GpuModel>(p.parts, gpu, figure_fields(), kUses);
+  p.assumed = assumed_figures<GpuModel>(p.parts_ns, gpu, figure_fields(), kUses);
   return p;
 }
 

@@ -361,7 +361,7 @@ class CudaDevice final : public Device {
           "cuMemcpyDtoDAsync");
     }
   }
-  std::string take_launch_report() override {
+  std::string take_virtual_report() override {
     const cuda::VirtualGpu* gpu = shared_.driver->virtual_gpu();
     if (gpu == nullptr) return {};
     std::string report = gpu->report();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/bounds.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "runtime/plan.h"
 
@@ -15,19 +16,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
-
-void set_unknown(Json& json, const char* field, const std::string& why) {
-  json[field] = nullptr;
-  json["why"][field] = why;
-}
-
-void set_figure(Json& json, const char* field, const std::optional<int>& value) {
-  if (value) {
-    json[field] = *value;
-  } else {
-    set_unknown(json, field, "the compiler does not tell");
-  }
-}
 
 void add_evidence(Json& json, const Choice& choice) {
   if (choice.winner) {
@@ -43,22 +31,11 @@ void add_evidence(Json& json, const Choice& choice) {
     json["cache_entry"] = found.stored.path;
     if (winner.time) json["time_ns"] = {{"median", winner.time->median}};
   } else {
-    set_unknown(json, "tuned", "no winner is stored for this task and device");
-    set_unknown(json, "cache_entry", "no winner is stored for this task and device");
+    set_null(json, "tuned", "no winner is stored for this task and device");
+    set_null(json, "cache_entry", "no winner is stored for this task and device");
   }
-  if (!json.contains("time_ns")) set_unknown(json, "time_ns", "never measured");
-  set_unknown(json, "loss_estimate", "there is no cost model for sizes between measured ones");
-}
-
-void add_report(Json& json, const std::optional<Binary>& binary) {
-  json["cached"] = binary.has_value();
-  if (!binary || binary->kernels.empty()) return;
-  const CompilerReport& report = binary->kernels.front();
-  json["compiler"] = binary->compiler;
-  set_figure(json, "registers", report.registers);
-  set_figure(json, "spills", report.spill_bytes);
-  set_figure(json, "shared_bytes", report.shared_bytes);
-  set_figure(json, "code_bytes", report.code_bytes);
+  if (!json.contains("time_ns")) set_null(json, "time_ns", "never measured");
+  set_null(json, "loss_estimate", "there is no cost model for sizes between measured ones");
 }
 
 }  // namespace
@@ -89,15 +66,19 @@ std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t i
   if (const auto limit = finite_below(t, choice.schedule)) {
     json["finite_below"] = *limit;
   } else {
-    set_unknown(json, "finite_below",
-                fmt::format("variant {} has poles", to_string(t.problem.variant)));
+    set_null(json, "finite_below",
+             fmt::format("variant {} has poles", to_string(t.problem.variant)));
   }
   std::optional<Binary> binary;
   if (!target.name.empty()) {
     const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
     binary = context_.binaries().cached(t, choice.schedule, target, hint);
   }
-  add_report(json, binary);
+  json["cached"] = binary.has_value();
+  if (binary) {
+    json["compiler"] = binary->compiler;
+    add_resources(json, *binary);
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

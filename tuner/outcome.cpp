@@ -33,7 +33,7 @@ std::optional<TimeNs> time_of(const std::vector<double>& seconds) {
 }
 
 TimeNs time_of(const Prediction& prediction) {
-  return {.median = prediction.seconds * kNanoseconds, .p10 = {}, .p90 = {}};
+  return {.median = prediction.ns, .p10 = {}, .p90 = {}};
 }
 
 std::optional<double> finite(double value) {

@@ -231,12 +231,12 @@ class PredictedRun {
     const Candidate& candidate = candidates_[i];
     const Candidate& standard = candidates_[0];
     if (candidate.executed && standard.executed) {
-      return candidate.executed->seconds / standard.executed->seconds;
+      return candidate.executed->ns / standard.executed->ns;
     }
     if (candidate.from_code && standard.from_code) {
-      return candidate.from_code->seconds / standard.from_code->seconds;
+      return candidate.from_code->ns / standard.from_code->ns;
     }
-    return candidate.best()->seconds / standard.best()->seconds;
+    return candidate.best()->ns / standard.best()->ns;
   }
   [[nodiscard]] std::vector<CandidateCost> costs() const {
     std::vector<CandidateCost> costs(candidates_.size());

@@ -8,8 +8,8 @@ PruningBuilder::PruningBuilder(Trial& trial, const TuneRequest& request, const S
 StepResult PruningBuilder::build(const Schedule& schedule) {
   StepResult built = step(CandidateStatus::compile_failed, [&] { trial_.build(schedule); });
   if (built.status != CandidateStatus::ok || schedule == standard_) return built;
-  const std::optional<CompilerReport> kernel = report(schedule);
-  const std::optional<CompilerReport>& standard = standard_report();
+  const std::optional<KernelResources> kernel = resources(schedule);
+  const std::optional<KernelResources>& standard = standard_resources();
   if (!kernel || !standard) return built;
   built.why =
       schedule.backend->why_pruned({schedule, *kernel}, {standard_, *standard}, request_.target,
@@ -18,17 +18,17 @@ StepResult PruningBuilder::build(const Schedule& schedule) {
   return built;
 }
 
-std::optional<CompilerReport> PruningBuilder::report(const Schedule& schedule) {
-  std::optional<CompilerReport> told;
-  step(CandidateStatus::launch_failed, [&] { told = trial_.report(schedule); });
+std::optional<KernelResources> PruningBuilder::resources(const Schedule& schedule) {
+  std::optional<KernelResources> told;
+  step(CandidateStatus::launch_failed, [&] { told = trial_.resources(schedule); });
   return told;
 }
 
-const std::optional<CompilerReport>& PruningBuilder::standard_report() {
+const std::optional<KernelResources>& PruningBuilder::standard_resources() {
   const std::lock_guard lock(mutex_);
-  if (!asked_) standard_report_ = report(standard_);
+  if (!asked_) standard_resources_ = resources(standard_);
   asked_ = true;
-  return standard_report_;
+  return standard_resources_;
 }
 
 }  // namespace grkan

@@ -20,15 +20,15 @@ class PruningBuilder {
   StepResult build(const Schedule& schedule);
 
  private:
-  std::optional<CompilerReport> report(const Schedule& schedule);
-  const std::optional<CompilerReport>& standard_report();
+  std::optional<KernelResources> resources(const Schedule& schedule);
+  const std::optional<KernelResources>& standard_resources();
 
   Trial& trial_;
   const TuneRequest& request_;
   Schedule standard_;
   std::mutex mutex_;
   bool asked_ = false;
-  std::optional<CompilerReport> standard_report_;
+  std::optional<KernelResources> standard_resources_;
 };
 
 }  // namespace grkan

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/launch_report.h"
 #include "core/sample_run.h"
+#include "core/virtual_report.h"
 
 namespace grkan {
 namespace {
@@ -60,7 +60,7 @@ void TuningSession::build(const Schedule& schedule) {
   }
 }
 
-std::optional<CompilerReport> TuningSession::report(const Schedule& schedule) {
+std::optional<KernelResources> TuningSession::resources(const Schedule& schedule) {
   const Binary& built = binaries_.of(schedule);
   if (built.kernels.empty()) return {};
   return built.kernels.front();
@@ -113,7 +113,7 @@ Json TuningSession::count(const Schedule& schedule) {
 
 Json TuningSession::execute(const Schedule& schedule, std::int64_t rows, int multiprocessors) {
   Sample sample(task_, {.rows = rows, .inner = inner_});
-  site_.device.take_launch_report();
+  site_.device.take_virtual_report();
   run_sample(site_.device, kernel(schedule), sample, multiprocessors);
   return counted();
 }

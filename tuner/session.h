@@ -44,7 +44,7 @@ class TuningSession final : public Trial {
   Workbench& bench() { return *bench_; }
 
   void build(const Schedule& schedule) override;
-  std::optional<CompilerReport> report(const Schedule& schedule) override;
+  std::optional<KernelResources> resources(const Schedule& schedule) override;
   double check(const Schedule& schedule) override;
   double measure(const Schedule& schedule) override;
   nlohmann::ordered_json count(const Schedule& schedule) override;

@@ -24,7 +24,7 @@ class Trial {
   virtual void build(const Schedule& schedule) = 0;
   // What the compiler said of its main kernel; nothing: it does not tell. After build, as are all
   // below.
-  virtual std::optional<CompilerReport> report(const Schedule& schedule) = 0;
+  virtual std::optional<KernelResources> resources(const Schedule& schedule) = 0;
   // The largest |error| over its bound.
   virtual double check(const Schedule& schedule) = 0;
   // Seconds of one run, on buffers of its own choice.

@@ -21,18 +21,6 @@ namespace {
 constexpr std::size_t kKeptCandidates = 8;
 constexpr int kBoundRounds = 5;
 
-WinnerPrediction stored(const Prediction& p) {
-  WinnerPrediction to;
-  to.bound = to_string(p.bound);
-  to.floor_ns = p.floor_seconds * 1e9;
-  to.tail_ns = p.tail_seconds * 1e9;
-  for (std::size_t i = 0; i < kResources; ++i) {
-    to.parts_ns.emplace_back(to_string(Resource(i)), p.part(Resource(i)) * 1e9);
-  }
-  to.assumed = p.assumed;
-  return to;
-}
-
 // Half to twice the size, whole powers: what lies beyond was timed too far away.
 Range around(std::int64_t size) {
   return {std::max<std::int64_t>(1, size / 2), size > (std::int64_t{1} << 60) ? size : 2 * size};
@@ -51,7 +39,7 @@ Winner winner_of(const TuneOutcome& outcome, const TuneSite& site, const Task& t
   w.default_schedule = to_string(outcome.default_schedule);
   w.default_time = outcome.default_time;
   w.error_scaled = outcome.error_scaled;
-  if (outcome.prediction) w.prediction = stored(*outcome.prediction);
+  w.prediction = outcome.prediction;
   w.date = utc_now();
   if (w.evidence != Evidence::measured && !site.unmeasured_date.empty()) {
     w.date = site.unmeasured_date;

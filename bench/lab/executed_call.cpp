@@ -28,7 +28,7 @@ std::vector<Task> kat_tasks(std::span<const std::int64_t> channels) {
 
 Target target_of(const GpuModel& gpu) { return {fmt::format("sm_{}", gpu.compute_capability)}; }
 
-nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerReport& compiled,
+nlohmann::json report_launch(const vgpu::LaunchResult& result, const KernelResources& compiled,
                              vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu) {
   vgpu::LaunchRecord record;
   record.kernel = compiled.symbol;

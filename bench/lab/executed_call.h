@@ -24,7 +24,7 @@ std::vector<Task> kat_tasks(std::span<const std::int64_t> channels);
 Target target_of(const GpuModel& gpu);
 
 // A launch that was executed, as the driver reports it.
-nlohmann::json report_launch(const vgpu::LaunchResult& result, const CompilerReport& compiled,
+nlohmann::json report_launch(const vgpu::LaunchResult& result, const KernelResources& compiled,
                              vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu);
 
 // Executes the call's sample; `binary` is of its task and schedule.

@@ -41,7 +41,7 @@ struct Options {
 // A kernel as compiled, and how it runs on a sample.
 struct Built {
   std::string name;
-  CompilerReport report;  // of the main kernel
+  KernelResources kernel;  // of the main kernel
   std::optional<double> sass;
   std::string why_no_sass;
   std::string ptx;
@@ -82,7 +82,7 @@ Built build_peer(const PeerKernel& kernel, const Target& target, std::int64_t ro
       nvrtc_compile(choose_nvrtc(target), kernel.text, kernel.symbol + ".cu", target);
   Built built;
   built.name = to_string(kernel.peer);
-  built.report = read_ptxas_log(output.log, output.cubin).at(0);
+  built.kernel = read_ptxas_log(output.log, output.cubin).at(0);
   built.ptx = output.ptx;
   built.error_schedule = kernel.error_schedule(kCheckedRows);
   try {
@@ -102,7 +102,7 @@ Built build_own(const Task& task, const CudaSchedule& schedule, const Target& ta
   const Binary binary = compile_cuda(task, schedule, target);
   Built built;
   built.name = "grkan";
-  built.report = binary.kernels.at(0);
+  built.kernel = binary.kernels.at(0);
   built.ptx = binary.ptx;
   built.error_schedule = schedule;
   const nlohmann::json json = count_instructions(binary, schedule, rows, 1, kMultiprocessors);
@@ -141,12 +141,12 @@ double check(const Built& built, const PeerKernel* peer, const Task& task) {
     fail(Status::wrong_answer, "{}: {} at '{}': {}", f.kernel, to_string(f.check), f.instruction,
          f.detail);
   }
-  const ErrorReport report =
+  const TensorErrors errors =
       compare(task, Schedule(built.error_schedule), reference, sample.call());
-  if (!report.passes()) {
-    fail(Status::wrong_answer, "{}, {}: {}", built.name, to_string(task), report.why_failed());
+  if (!errors.passes()) {
+    fail(Status::wrong_answer, "{}, {}: {}", built.name, to_string(task), errors.why_failed());
   }
-  return report.scaled();
+  return errors.scaled();
 }
 
 void print_line(const Built& built, const PeerKernel* peer, const Target& target, Sample& sample) {
@@ -171,8 +171,8 @@ void print_line(const Built& built, const PeerKernel* peer, const Target& target
   fmt::print(
       "{:<9} {:>5} {:<6} {:>9} {:>6} {:>6} {:>6.1f} {:>5.1f} {:>6.2f} {:>7.3f} {:>9.5f} {:>10} "
       "{:>7} {:>7.2g}\n",
-      built.name, task.problem.segment_width(), target.name, built.report.registers.value_or(-1),
-      built.report.spill_bytes.value_or(-1), built.sass ? fmt::format("{:.1f}", *built.sass) : "-",
+      built.name, task.problem.segment_width(), target.name, built.kernel.registers.value_or(-1),
+      built.kernel.spill_bytes.value_or(-1), built.sass ? fmt::format("{:.1f}", *built.sass) : "-",
       warps * kWarp / elements, 100 * active / (warps * kWarp), bytes / elements,
       sectors / elements, atomics / elements, most, sample.options().rows, error);
   if (!built.sass) fmt::print("  no SASS figure: {}\n", built.why_no_sass);

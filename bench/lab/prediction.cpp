@@ -74,12 +74,12 @@ std::vector<Predicted> predict_candidates(const Task& task, const GpuModel& gpu,
       fmt::print(stderr, "left out: {}\n", error.what());
       continue;
     }
-    candidate.executed = predict(executed, gpu).seconds;
+    candidate.executed = predict(executed, gpu).ns;
     try {
       const std::vector<LaunchFacts> code =
           static_facts(call, count_instructions(binary, call.schedule, kRows, call.inner,
                                                 int(gpu.multiprocessors.value)));
-      candidate.from_code = predict(code, gpu).seconds;
+      candidate.from_code = predict(code, gpu).ns;
       candidate.ptx_over_sass = issued(executed) / issued(code);
     } catch (const Error& error) {
       if (error.status() != Status::unsupported) throw;
@@ -96,10 +96,10 @@ Outcome agreement(const std::vector<Predicted>& candidates) {
   double best = kUnknown;
   for (const Predicted& p : candidates) best = std::min(best, p.executed);
   for (const Predicted& p : candidates) {
-    forecast.seconds.push_back(p.from_code);
+    forecast.seconds.push_back(p.from_code * 1e-9);
     forecast.regrets.push_back(p.executed / best - 1);
   }
-  forecast.default_seconds = candidates.front().executed;
+  forecast.default_seconds = candidates.front().executed * 1e-9;
   return outcome_of(forecast);
 }
 

@@ -75,11 +75,11 @@ std::vector<LaunchFacts> own_facts(const Task& task, const Options& options) {
 }
 
 void print_line(std::string_view name, const Prediction& p) {
-  fmt::print("{:<9} {:>9.3f} {:>7.2f}  {:<10}", name, p.seconds * 1e3, p.fraction_of_floor(),
-             to_string(p.bound));
+  fmt::print("{:<9} {:>9.3f} {:>7.2f}  {:<10}", name, p.ns * 1e-6, p.fraction_of_floor(),
+             to_string(p.bound()));
   for (std::size_t i = 0; i < kResources; ++i) {
-    if (p.parts.at(i) > 0.02 * p.seconds) {
-      fmt::print("  {} {:.3f}", to_string(Resource(i)), p.parts.at(i) * 1e3);
+    if (p.parts_ns.at(i) > 0.02 * p.ns) {
+      fmt::print("  {} {:.3f}", to_string(Resource(i)), p.parts_ns.at(i) * 1e-6);
     }
   }
   fmt::print("\n");
@@ -116,7 +116,7 @@ int run(int argc, char** argv) {
   print_line("FlashKAT", flashkat);
   print_line("grkan", predict(own_facts(task, options), options.gpu));
   fmt::print("\nKAT / FlashKAT: predicted {:.0f}; published {:.0f} ({} s and {} ms, {} rows)\n",
-             kat.seconds / flashkat.seconds, kKatSeconds / kFlashKatSeconds, kKatSeconds,
+             kat.ns / flashkat.ns, kKatSeconds / kFlashKatSeconds, kKatSeconds,
              kFlashKatSeconds * 1e3, kRows);
   fmt::print("\nAssumed figures behind KAT's:\n  {}\n", fmt::join(kat.assumed, "\n  "));
   return 0;

@@ -50,14 +50,10 @@ std::string evidence_text(const Winner& winner) {
   return "default, nothing timed";
 }
 
-Json prediction_json(const WinnerPrediction& p) {
-  Json json = {{"bound", text(p.bound)},
-               {"floor_ns", p.floor_ns},
-               {"tail_ns", p.tail_ns},
-               {"parts_ns", Json::array()},
-               {"assumed", Json::array()}};
-  for (const auto& [resource, ns] : p.parts_ns) json["parts_ns"].push_back({text(resource), ns});
-  for (const std::string& figure : p.assumed) json["assumed"].push_back(text(figure));
+// Files of the cache may hold any bytes.
+Json shown(const Prediction& p) {
+  Json json = prediction_json(p);
+  for (Json& figure : json["assumed"]) figure = text(figure.get<std::string>());
   return json;
 }
 
@@ -80,7 +76,7 @@ Json winner_json(const StoredWinner& stored) {
           {"grkan", text(w.grkan_version)},
           {"compiler", text(w.compiler)},
           {"driver", text(w.driver)},
-          {"prediction", w.prediction ? prediction_json(*w.prediction) : Json()},
+          {"prediction", w.prediction ? shown(*w.prediction) : Json()},
           {"path", stored.path}};
 }
 

@@ -448,7 +448,7 @@ function figures(winner) {
 function predictionPart(winner) {
   const {bound, floor_ns: floor, tail_ns: tail, parts_ns: all, assumed} = winner.prediction;
   const whole = winner.time_ns.median;
-  const parts = all.filter(([, ns]) => ns >= whole / 1000).sort((a, b) => b[1] - a[1]);
+  const parts = Object.entries(all).filter(([, ns]) => ns >= whole / 1000).sort((a, b) => b[1] - a[1]);
   if (parts.length === 0) return [];
   const [unit, factor] = unitOf(whole);
   const most = Math.max(whole, parts[0][1]) * 1.02;

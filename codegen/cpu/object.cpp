@@ -282,10 +282,10 @@ Binary compile_cpu(const Task& task, const Schedule& schedule, const Target& tar
   binary.source_hash = hash_text(compilation.mlir_text() + compilation.options());
   compilation.lower();
   binary.code = compilation.machine_code(llvm::CodeGenFileType::ObjectFile);
-  CompilerReport report;
-  report.symbol = kernel_symbol(task, binary.compiled_schedule);
-  report.code_bytes = code_bytes(binary.code);
-  binary.kernels.push_back(report);
+  KernelResources kernel;
+  kernel.symbol = kernel_symbol(task, binary.compiled_schedule);
+  kernel.code_bytes = code_bytes(binary.code);
+  binary.kernels.push_back(kernel);
   return binary;
 }
 

@@ -41,7 +41,7 @@ CudaBuild build_cuda(const Task& task, const CudaSchedule& schedule, const Targe
       nvrtc_compile(choose_nvrtc(target), build.source.text, build.source.symbol + ".cu", target);
   build.kernels = read_ptxas_log(build.output.log, build.output.cubin);
   std::stable_sort(build.kernels.begin(), build.kernels.end(),
-                   [&](const CompilerReport& a, const CompilerReport& b) {
+                   [&](const KernelResources& a, const KernelResources& b) {
                      return (a.symbol == build.source.symbol) > (b.symbol == build.source.symbol);
                    });
   const std::size_t expected = cuda_has_second_pass(task, schedule) ? 2 : 1;

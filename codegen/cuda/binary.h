@@ -10,7 +10,7 @@ namespace grkan {
 struct CudaBuild {
   CudaSource source;
   NvrtcOutput output;
-  std::vector<CompilerReport> kernels;  // the main kernel first
+  std::vector<KernelResources> kernels;  // the main kernel first
 };
 
 // Generates and compiles with the NVRTC that the target would use. Throws what nvrtc_compile does,

@@ -363,8 +363,8 @@ NvrtcOutput nvrtc_compile(const NvrtcInfo& nvrtc, const std::string& source,
   return output;
 }
 
-std::vector<CompilerReport> read_ptxas_log(const std::string& log, const std::string& cubin) {
-  std::vector<CompilerReport> reports;
+std::vector<KernelResources> read_ptxas_log(const std::string& log, const std::string& cubin) {
+  std::vector<KernelResources> kernels;
   for (std::size_t at = 0; at < log.size();) {
     const std::size_t end = std::min(log.find('\n', at), log.size());
     const std::string line = log.substr(at, end - at);
@@ -372,19 +372,19 @@ std::vector<CompilerReport> read_ptxas_log(const std::string& log, const std::st
     constexpr std::string_view kStart = "Compiling entry function '";
     if (const std::size_t begin = line.find(kStart); begin != std::string::npos) {
       const std::size_t first = begin + kStart.size();
-      CompilerReport report;
-      report.symbol = line.substr(first, line.find('\'', first) - first);
-      report.code_bytes = code_bytes(cubin, report.symbol);
-      reports.push_back(report);
-    } else if (!reports.empty() && line.find("bytes spill stores") != std::string::npos) {
-      reports.back().spill_bytes =
+      KernelResources kernel;
+      kernel.symbol = line.substr(first, line.find('\'', first) - first);
+      kernel.code_bytes = code_bytes(cubin, kernel.symbol);
+      kernels.push_back(kernel);
+    } else if (!kernels.empty() && line.find("bytes spill stores") != std::string::npos) {
+      kernels.back().spill_bytes =
           number_before(line, " bytes spill stores") + number_before(line, " bytes spill loads");
-    } else if (!reports.empty() && line.find("Used ") != std::string::npos) {
-      reports.back().registers = number_before(line, " registers");
-      reports.back().shared_bytes = number_before(line, " bytes smem");
+    } else if (!kernels.empty() && line.find("Used ") != std::string::npos) {
+      kernels.back().registers = number_before(line, " registers");
+      kernels.back().shared_bytes = number_before(line, " bytes smem");
     }
   }
-  return reports;
+  return kernels;
 }
 
 }  // namespace grkan

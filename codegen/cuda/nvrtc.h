@@ -48,6 +48,6 @@ inline constexpr const char* kNvrtcOptions[] = {"-std=c++17", "-fmad=false", "--
 
 // What ptxas said of each kernel, with the code bytes from the cubin's sections; in the log's
 // order.
-std::vector<CompilerReport> read_ptxas_log(const std::string& log, const std::string& cubin);
+std::vector<KernelResources> read_ptxas_log(const std::string& log, const std::string& cubin);
 
 }  // namespace grkan

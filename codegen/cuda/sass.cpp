@@ -442,14 +442,14 @@ nlohmann::json count_instructions(const Binary& binary, const Schedule& schedule
   const auto set_launches = [&](const std::vector<Counts>& counts, const char* of) {
     json["launches"] = nlohmann::json::array();
     for (std::size_t k = 0; k < counts.size(); ++k) {
-      const CompilerReport& report = binary.kernels[k];
+      const KernelResources& kernel = binary.kernels[k];
       nlohmann::json entry = {{"kernel", kernels[k].first},
                               {"counted", of},
                               {"registers", nullptr},
                               {"shared_bytes", nullptr},
                               {"opcodes", counts[k].opcodes}};
-      if (report.registers) entry["registers"] = *report.registers;
-      if (report.shared_bytes) entry["shared_bytes"] = *report.shared_bytes;
+      if (kernel.registers) entry["registers"] = *kernel.registers;
+      if (kernel.shared_bytes) entry["shared_bytes"] = *kernel.shared_bytes;
       json["launches"].push_back(std::move(entry));
     }
   };

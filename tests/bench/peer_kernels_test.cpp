@@ -43,9 +43,9 @@ void check_peer(Peer peer, std::int64_t width, std::int64_t rows, const char* ar
     EXPECT_EQ(result.counts.atomic_addresses, 20U);
     EXPECT_EQ(result.counts.most_atomics, atomics_of(peer, width, rows) / 20);
     const Schedule schedule = kernel.error_schedule(rows);
-    const ErrorReport report = compare(task, schedule, reference, sample.call());
-    EXPECT_TRUE(report.passes()) << to_string(peer) << ", width " << width << ", " << architecture
-                                 << ": " << report.why_failed();
+    const TensorErrors errors = compare(task, schedule, reference, sample.call());
+    EXPECT_TRUE(errors.passes()) << to_string(peer) << ", width " << width << ", " << architecture
+                                 << ": " << errors.why_failed();
     EXPECT_EQ(sample.why_damaged(), "");
   }
 }

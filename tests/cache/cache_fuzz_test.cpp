@@ -76,8 +76,8 @@ Winner sample_winner() {
   w.time = TimeNs{.median = 5, .p10 = 4, .p90 = 6, .samples = 9};
   w.date = "2026-11-23T10:00:00Z";
   w.candidates = {{.schedule = w.schedule, .status = "ok", .time = w.time, .error_scaled = 0.5}};
-  w.prediction = WinnerPrediction{
-      .bound = "dram", .floor_ns = 4, .tail_ns = 0, .parts_ns = {{"l2", 2}}, .assumed = {"clock"}};
+  w.prediction = Prediction{
+      .ns = 5, .parts_ns = {4, 2}, .floor_ns = 4, .executed = false, .assumed = {"clock"}};
   return w;
 }
 

@@ -472,12 +472,21 @@ TEST_F(CacheTest, WinnerTextRoundTrip) {
   w.disturbed = true;
   EXPECT_EQ(parse_winner(to_text(w)), w);
   w.evidence = Evidence::predicted_executed;
-  w.prediction = WinnerPrediction{.bound = "dram",
-                                  .floor_ns = 4,
-                                  .tail_ns = 0.5,
-                                  .parts_ns = {{"l2", 2}, {"dram", 5}},
-                                  .assumed = {"clock_mhz: rounded"}};
+  w.prediction = Prediction{.ns = w.time->median,
+                            .parts_ns = {},
+                            .tail_ns = 0.5,
+                            .floor_ns = 4,
+                            .executed = true,
+                            .assumed = {"clock_mhz: rounded"}};
+  at(w.prediction->parts_ns, Resource::l2) = 2;
+  at(w.prediction->parts_ns, Resource::launch) = 5;
   EXPECT_EQ(parse_winner(to_text(w)), w);
+  // Parts that an older version didn't know, or a newer one does.
+  auto json = nlohmann::json::parse(to_text(w));
+  json["prediction"]["parts_ns"] = {{"l2", 2}, {"launch", 5}, {"tensor_cores", 7}};
+  json["prediction"]["bound"] = "tensor_cores";
+  EXPECT_EQ(parse_winner(json.dump()), w);
+  w.prediction.reset();
   w.evidence = Evidence::default_schedule;
   w.time.reset();
   w.binary.clear();

@@ -478,7 +478,7 @@ TEST_F(CliTest, TunesForAGpuThatIsNotHere) {
     EXPECT_GT(entry["time_ns"]["median"], 1000);
     EXPECT_TRUE(entry["time_ns"]["p10"].is_null());
     EXPECT_TRUE(entry["fraction_of_bound"].is_null());
-    EXPECT_GT(entry["prediction"]["parts_seconds"]["dram"], 0);
+    EXPECT_GT(entry["prediction"]["parts_ns"]["dram"], 0);
     return entry;
   };
   const Result first = command.run(words);

@@ -412,16 +412,18 @@ TEST_F(ReportPageTest, WritesThePageForTheBrowser) {
   predicted.bound_ns = 7000;
   predicted.compiler = "nvrtc 13.0.88";
   predicted.driver = "580.65";
-  predicted.prediction = WinnerPrediction{.bound = "dram",
-                                          .floor_ns = 6000,
-                                          .tail_ns = 300,
-                                          .parts_ns = {{"dram", 7000},
-                                                       {"latency", 2500},
-                                                       {"l2", 3100},
-                                                       {"issue", 1200},
-                                                       {"fp64", 0},
-                                                       {"launch", 900}},
-                                          .assumed = {"clock_mhz: commonly reported", kHostile}};
+  Prediction& prediction = predicted.prediction.emplace();
+  prediction.ns = 8000;
+  prediction.floor_ns = 6000;
+  prediction.tail_ns = 300;
+  prediction.executed = true;
+  prediction.assumed = {"clock_mhz: commonly reported", kHostile};
+  for (const auto& [resource, ns] :
+       {std::pair{Resource::dram, 7000.0}, std::pair{Resource::latency, 2500.0},
+        std::pair{Resource::l2, 3100.0}, std::pair{Resource::issue, 1200.0},
+        std::pair{Resource::launch, 900.0}}) {
+    at(prediction.parts_ns, resource) = ns;
+  }
   store(predicted);
   std::ofstream(GRKAN_TEST_PAGE, std::ios::binary)
       << page_html(data({.folder = folder(), .date = "2026-01-05T00:00:00Z"}));

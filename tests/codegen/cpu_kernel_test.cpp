@@ -34,13 +34,13 @@ class CpuKernels : public testing::Test {
     const Call call = sample.call();
     const Reference reference = make_reference(task, call);
     CpuRun(task, schedule, call).run(kernel, cut);
-    const ErrorReport report = compare(task, Schedule(schedule), reference, call);
-    EXPECT_TRUE(report.passes() && sample.why_damaged().empty())
+    const TensorErrors errors = compare(task, Schedule(schedule), reference, call);
+    EXPECT_TRUE(errors.passes() && sample.why_damaged().empty())
         << to_string(task) << " " << to_string(Schedule(schedule)) << " rows " << options.rows
         << " inner " << options.inner << " padding " << options.padding << " misaligned "
         << options.misaligned << " in_place " << options.in_place << " specials "
         << options.specials << " cut " << cut.rows << " x " << cut.columns << ": "
-        << report.why_failed() << " " << sample.why_damaged();
+        << errors.why_failed() << " " << sample.why_damaged();
   }
 
   void check(const char* task_text, const char* schedule_text, const SampleOptions& options,

@@ -115,8 +115,8 @@ void run_cases(const std::vector<Case>& cases) {
     for (const int multiprocessors : {1, 5}) {
       sample.reset();
       host.run(i, call, multiprocessors);
-      const ErrorReport report = compare(task, Schedule(one.kernel.schedule), reference, call);
-      EXPECT_TRUE(report.passes()) << what << ": " << report.why_failed();
+      const TensorErrors errors = compare(task, Schedule(one.kernel.schedule), reference, call);
+      EXPECT_TRUE(errors.passes()) << what << ": " << errors.why_failed();
       EXPECT_EQ(sample.why_damaged(), "") << what;
     }
   }

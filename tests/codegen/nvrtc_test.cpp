@@ -35,7 +35,7 @@ int check_build(const Task& task, const CudaSchedule& schedule, const Target& ta
   EXPECT_EQ(build.kernels.front().symbol, build.source.symbol);
   EXPECT_EQ(build.kernels.back().symbol,
             second ? build.source.second_pass_symbol : build.source.symbol);
-  for (const CompilerReport& kernel : build.kernels) {
+  for (const KernelResources& kernel : build.kernels) {
     EXPECT_GT(kernel.registers.value_or(0), 0) << what;
     EXPECT_GT(kernel.code_bytes.value_or(0), 0) << what;
     EXPECT_TRUE(kernel.spill_bytes.has_value()) << what;
@@ -207,10 +207,10 @@ TEST(PtxasLog, IsReadForEachKernel) {
       "ptxas info    : Compiling entry function 'two' for 'sm_90'\n"
       "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
       "ptxas info    : Used 7 registers, used 0 barriers\n";
-  const std::vector<CompilerReport> reports = read_ptxas_log(log, "no ELF");
-  ASSERT_EQ(reports.size(), 2U);
-  EXPECT_EQ(reports[0], (CompilerReport{"one", 64, 16, 19200, {}}));
-  EXPECT_EQ(reports[1], (CompilerReport{"two", 7, 0, 0, {}}));
+  const std::vector<KernelResources> kernels = read_ptxas_log(log, "no ELF");
+  ASSERT_EQ(kernels.size(), 2U);
+  EXPECT_EQ(kernels[0], (KernelResources{"one", 64, 16, 19200, {}}));
+  EXPECT_EQ(kernels[1], (KernelResources{"two", 7, 0, 0, {}}));
 }
 
 }  // namespace

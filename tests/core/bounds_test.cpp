@@ -38,8 +38,8 @@ SampleOptions small_options(RandomGenerator& generator, const Task& task) {
   return options;
 }
 
-// The report of the plain kernel on a sample.
-ErrorReport run(const Task& task, const SampleOptions& options) {
+// The errors of the plain kernel on a sample.
+TensorErrors run(const Task& task, const SampleOptions& options) {
   Sample sample(task, options);
   const Reference reference = make_reference(task, sample.call());
   naive_kernel(task, sample.call(), kRun);
@@ -55,15 +55,15 @@ TEST(Bounds, HoldForRandomProblems) {
   for (int i = 0; i < 1000; ++i) {
     const Task task = random_task(generator);
     const SampleOptions options = small_options(generator, task);
-    const ErrorReport report = run(task, options);
-    EXPECT_TRUE(report.passes()) << i << ": " << to_string(task) << " rows " << options.rows << ": "
-                                 << report.why_failed();
+    const TensorErrors errors = run(task, options);
+    EXPECT_TRUE(errors.passes()) << i << ": " << to_string(task) << " rows " << options.rows << ": "
+                                 << errors.why_failed();
     if (options.rows == 0 || task.problem.y_type != task.problem.math_type() ||
         task.problem.x_type != task.problem.math_type()) {
       continue;  // half a unit of a 16-bit output would hide what k does
     }
-    for (const auto& [name, error] : {std::pair("y", report.y), std::pair("dx", report.dx),
-                                      std::pair("da", report.da), std::pair("db", report.db)}) {
+    for (const auto& [name, error] : {std::pair("y", errors.y), std::pair("dx", errors.dx),
+                                      std::pair("da", errors.da), std::pair("db", errors.db)}) {
       if (error) scaled[name].push_back(error->scaled);
     }
   }
@@ -82,8 +82,8 @@ TEST(Bounds, SpecialsTouchNothingElse) {
     const Task task = random_task(generator);
     SampleOptions options = small_options(generator, task);
     options.specials = true;
-    const ErrorReport report = run(task, options);
-    EXPECT_TRUE(report.passes()) << i << ": " << to_string(task) << ": " << report.why_failed();
+    const TensorErrors errors = run(task, options);
+    EXPECT_TRUE(errors.passes()) << i << ": " << to_string(task) << ": " << errors.why_failed();
   }
 }
 

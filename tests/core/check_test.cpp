@@ -26,9 +26,9 @@ class Checked {
   explicit Checked(const char* task, SampleOptions options = {.rows = 20})
       : sample(parse_task(task), options), reference(make_reference(sample.task(), sample.call())) {
     naive_kernel(sample.task(), sample.call(), kRun);
-    EXPECT_TRUE(report().passes()) << report().why_failed();
+    EXPECT_TRUE(errors().passes()) << errors().why_failed();
   }
-  [[nodiscard]] ErrorReport report() const {
+  [[nodiscard]] TensorErrors errors() const {
     return compare(sample.task(), kSchedule, reference, sample.call());
   }
 
@@ -42,12 +42,12 @@ TEST(Check, AnErrorJustPastItsBoundFails) {
   const double most = bound.k_out * bound.u * c.reference.out.condition[7];
   void* const dx = c.sample.call().out;
   store_element(Type::f32, dx, 7, c.reference.out.value[7] + 0.9 * most);
-  EXPECT_TRUE(c.report().passes());
+  EXPECT_TRUE(c.errors().passes());
   store_element(Type::f32, dx, 7, c.reference.out.value[7] + 1.2 * most);
-  const ErrorReport report = c.report();
-  EXPECT_NEAR(report.dx->scaled, 1.2, 0.1);
-  EXPECT_EQ(report.why_failed().find("dx is past its bound by 1."), 0U) << report.why_failed();
-  EXPECT_LE(report.da->scaled, 1);
+  const TensorErrors errors = c.errors();
+  EXPECT_NEAR(errors.dx->scaled, 1.2, 0.1);
+  EXPECT_EQ(errors.why_failed().find("dx is past its bound by 1."), 0U) << errors.why_failed();
+  EXPECT_LE(errors.da->scaled, 1);
 }
 
 TEST(Check, EveryKindOfMistakeIsSeen) {
@@ -55,29 +55,29 @@ TEST(Check, EveryKindOfMistakeIsSeen) {
   {  // an element that was not written
     Checked c(text);
     std::memset(c.sample.out.data() + 4, 0xFE, 4);
-    EXPECT_FALSE(c.report().passes());
+    EXPECT_FALSE(c.errors().passes());
   }
   {  // a sum that misses one element's term
     Checked c(text);
     const Call call = c.sample.call();
     store_element(Type::f32, call.da, 0,
                   load_element(Type::f32, call.da, 0) - load_element(Type::f32, call.dy, 0) / 8);
-    EXPECT_GT(c.report().da->scaled, 1);
+    EXPECT_GT(c.errors().da->scaled, 1);
   }
   {  // infinity or NaN where a number belongs
     Checked c(text);
     store_element(Type::f32, c.sample.call().db, 1, std::numeric_limits<double>::infinity());
-    EXPECT_TRUE(std::isinf(c.report().db->scaled));
+    EXPECT_TRUE(std::isinf(c.errors().db->scaled));
     store_element(Type::f32, c.sample.call().db, 1, std::nan(""));
-    EXPECT_TRUE(std::isinf(c.report().db->scaled));
-    EXPECT_TRUE(std::isinf(c.report().db->max_abs));
+    EXPECT_TRUE(std::isinf(c.errors().db->scaled));
+    EXPECT_TRUE(std::isinf(c.errors().db->max_abs));
   }
   {  // a number where NaN belongs
     Checked c(text, {.rows = 20, .specials = true});
     constexpr std::size_t kNan = 296;  // the ninth special
     ASSERT_TRUE(std::isnan(c.reference.out.value[kNan]));
     store_element(Type::f32, c.sample.call().out, std::int64_t{kNan}, 0);
-    EXPECT_FALSE(c.report().passes());
+    EXPECT_FALSE(c.errors().passes());
   }
 }
 
@@ -91,7 +91,7 @@ TEST(Check, WrongRoundingOfA16BitOutputIsSeen) {
     std::memcpy(&bits, &y, 4);
     store_element(Type::bf16, call.out, i, bf16_to_f32(std::uint16_t(bits >> 16)));
   }
-  EXPECT_GT(c.report().y->scaled, 1.5);
+  EXPECT_GT(c.errors().y->scaled, 1.5);
 }
 
 TEST(Check, F16OverflowsToTheSameInfinity) {
@@ -114,9 +114,9 @@ TEST(Check, F16OverflowsToTheSameInfinity) {
 }
 
 TEST(Check, EachTensorIsReportedOnlyWhereAskedFor) {
-  const ErrorReport forward = Checked("forward/p5q4-C-c16-g2-f64-last").report();
+  const TensorErrors forward = Checked("forward/p5q4-C-c16-g2-f64-last").errors();
   EXPECT_TRUE(forward.y.has_value() && !forward.dx && !forward.da && !forward.db);
-  const ErrorReport db = Checked("backward.db/p5q4-C-c16-g2-f64-last").report();
+  const TensorErrors db = Checked("backward.db/p5q4-C-c16-g2-f64-last").errors();
   EXPECT_TRUE(!db.y && !db.dx && !db.da && db.db.has_value());
   EXPECT_GT(db.db->bound, 0);
   EXPECT_GE(db.db->max_abs, db.db->mean_abs);
@@ -124,9 +124,9 @@ TEST(Check, EachTensorIsReportedOnlyWhereAskedFor) {
 
 TEST(Check, NoRows) {
   Checked c("backward.dx.da.db/p5q4-A-c16-g2-f32-last", {.rows = 0});
-  EXPECT_EQ(c.report().scaled(), 0);
+  EXPECT_EQ(c.errors().scaled(), 0);
   store_element(Type::f32, c.sample.call().da, 3, 1e-30);  // must be zero
-  EXPECT_FALSE(c.report().passes());
+  EXPECT_FALSE(c.errors().passes());
 }
 
 TEST(Sample, SameOptionsGiveSameBytes) {
@@ -207,8 +207,8 @@ TEST(Sample, ResetPutsBackWhatARunChanged) {
     sample.reset();
     naive_kernel(task, sample.call(), kRun);
     EXPECT_EQ(sample.why_damaged(), "");
-    const ErrorReport report = compare(task, kSchedule, reference, sample.call());
-    EXPECT_TRUE(report.passes()) << report.why_failed();
+    const TensorErrors errors = compare(task, kSchedule, reference, sample.call());
+    EXPECT_TRUE(errors.passes()) << errors.why_failed();
   }
 }
 

@@ -67,10 +67,10 @@ TEST(Executor, AgreesWithTheReference) {
         Sample sample(task, options);
         const Reference reference = make_reference(task, sample.call());
         run(task, sample.call(), pool, 32);
-        const ErrorReport report =
+        const TensorErrors errors =
             compare(task, portable_schedule(task, 32), reference, sample.call());
-        EXPECT_TRUE(report.passes())
-            << to_string(task) << " rows " << rows << ": " << report.why_failed();
+        EXPECT_TRUE(errors.passes())
+            << to_string(task) << " rows " << rows << ": " << errors.why_failed();
         EXPECT_EQ(sample.why_damaged(), "") << to_string(task) << " rows " << rows;
       }
     }
@@ -103,8 +103,8 @@ TEST(Executor, GeneratedKernelsAgreeWithTheReference) {
         ASSERT_EQ(why_illegal(task, schedule, device.target()), "") << name;
         sample.reset();
         run_sample(device, *context.kernel(device, task, schedule), sample);
-        const ErrorReport report = compare(task, schedule, reference, sample.call());
-        EXPECT_TRUE(report.passes()) << text << " " << name << ": " << report.why_failed();
+        const TensorErrors errors = compare(task, schedule, reference, sample.call());
+        EXPECT_TRUE(errors.passes()) << text << " " << name << ": " << errors.why_failed();
         EXPECT_EQ(sample.why_damaged(), "") << text << " " << name;
       }
     }

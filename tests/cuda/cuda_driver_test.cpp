@@ -206,7 +206,7 @@ TEST_F(CudaTest, TheSecondPassStartsEarlyFromDriver12_3On) {
   }
 }
 
-// As of a compiler whose report was lost: not a launch of nothing.
+// As of a compiler that told nothing: not a launch of nothing.
 TEST_F(CudaTest, ABinaryWithoutKernelsIsAnError) {
   const auto device = make_cuda_device("cuda:0", driver);
   const Error error = error_of([&] {

@@ -23,9 +23,9 @@ class InventedTrial : public Trial {
     const auto found = refused.find(to_string(schedule));
     if (found != refused.end()) fail(found->second, "refused by the test");
   }
-  std::optional<CompilerReport> report(const Schedule& schedule) override {
-    const auto found = reports.find(to_string(schedule));
-    if (found == reports.end()) return {};
+  std::optional<KernelResources> resources(const Schedule& schedule) override {
+    const auto found = kernels.find(to_string(schedule));
+    if (found == kernels.end()) return {};
     return found->second;
   }
   double check(const Schedule& schedule) override {
@@ -41,7 +41,7 @@ class InventedTrial : public Trial {
   }
 
   std::map<std::string, Status> refused;  // by printed schedule
-  std::map<std::string, CompilerReport> reports;
+  std::map<std::string, KernelResources> kernels;
   std::set<std::string> wrong;
   std::vector<std::string> built;
 

@@ -36,7 +36,7 @@ TEST(Time, OfSecondsAndOfPredictions) {
   EXPECT_NEAR(*time->p10, 1200, 1e-9);
   EXPECT_EQ(time->samples, 3);
   Prediction prediction;
-  prediction.seconds = 5e-6;
+  prediction.ns = 5e3;
   EXPECT_NEAR(time_of(prediction).median, 5000, 1e-9);
   EXPECT_FALSE(time_of(prediction).p10);
   EXPECT_FALSE(finite(std::numeric_limits<double>::infinity()));

@@ -120,7 +120,7 @@ TEST(PredictedRun, FindsWhatTheCountsPredict) {
   EXPECT_EQ(found.gpu, "h200");
   EXPECT_LT(found.against_default->ratio, 0.5);
   EXPECT_TRUE(found.prediction->executed);
-  EXPECT_GT(found.prediction->part(Resource::dram), 0);
+  EXPECT_GT(found.prediction->part_ns(Resource::dram), 0);
   EXPECT_FALSE(found.prediction->assumed.empty());
   // The default and the finalists, all right; each compiled in the screening.
   EXPECT_EQ(machine.executed.size(), 9U);

@@ -79,11 +79,11 @@ TEST(PruningBuilder, PrunesByWhatTheCompilerReports) {
   InventedTrial trial;
   EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
 
-  const CompilerReport quiet{
+  const KernelResources quiet{
       .symbol = "k", .registers = 64, .spill_bytes = 0, .shared_bytes = 100, .code_bytes = {}};
-  trial.reports[to_string(standard)] = quiet;
-  trial.reports[to_string(other)] = quiet;
-  trial.reports[to_string(other)].spill_bytes = 400;
+  trial.kernels[to_string(standard)] = quiet;
+  trial.kernels[to_string(other)] = quiet;
+  trial.kernels[to_string(other)].spill_bytes = 400;
   PruningBuilder builder(trial, request, standard);
   const StepResult built = builder.build(other);
   EXPECT_EQ(built.status, CandidateStatus::pruned);
@@ -97,7 +97,7 @@ TEST(PruningBuilder, PrunesByWhatTheCompilerReports) {
   request.target = parse_target("sm_72");
   EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
   request.target = parse_target("sm_90");
-  trial.reports.erase(to_string(other));
+  trial.kernels.erase(to_string(other));
   EXPECT_EQ(PruningBuilder(trial, request, standard).build(other).status, CandidateStatus::ok);
 }
 

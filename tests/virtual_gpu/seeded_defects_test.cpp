@@ -278,8 +278,8 @@ TEST(SeededDefect, Offsets32Bit) {
   Sample sample(task, {.rows = kFarRows});
   const Reference reference = make_reference(task, sample.call());
   EXPECT_EQ(describe(run_far_rows(source.text, sample)), "") << "the undamaged kernel";
-  const ErrorReport report = compare(task, Schedule(schedule_of(task)), reference, sample.call());
-  EXPECT_TRUE(report.passes()) << report.why_failed();
+  const TensorErrors errors = compare(task, Schedule(schedule_of(task)), reference, sample.call());
+  EXPECT_TRUE(errors.passes()) << errors.why_failed();
   // Row 2 is at -1.5 GiB; row 4 at 1 GiB, between the first two rows.
   expect_found(run_far_rows(replace_once(source.text, "row * stride", "int(row * stride)"), sample),
                source.symbol, {Check::out_of_bounds, "ld.global.v4", "no allocation is near"});

@@ -46,16 +46,16 @@ TEST(VirtualCubin, AgreesWithPtxas) {
        {"sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"}) {
     const Target target{architecture};
     const NvrtcOutput output = nvrtc_compile(choose_nvrtc(target), kSource, "test.cu", target);
-    const std::vector<CompilerReport> reports = read_ptxas_log(output.log, output.cubin);
+    const std::vector<KernelResources> all = read_ptxas_log(output.log, output.cubin);
     std::vector<CubinKernel> kernels = read_cubin(output.cubin.data());
     ASSERT_EQ(kernels.size(), 2U) << architecture;
-    ASSERT_EQ(reports.size(), 2U) << architecture;
-    for (const CompilerReport& report : reports) {
-      const auto kernel = std::ranges::find(kernels, report.symbol, &CubinKernel::name);
-      ASSERT_NE(kernel, kernels.end()) << report.symbol;
-      EXPECT_EQ(kernel->registers, report.registers) << architecture << " " << report.symbol;
-      EXPECT_EQ(int(kernel->shared_bytes), report.shared_bytes) << architecture;
-      EXPECT_EQ(kernel->local_bytes, frame_in(output.log, report.symbol)) << architecture;
+    ASSERT_EQ(all.size(), 2U) << architecture;
+    for (const KernelResources& told : all) {
+      const auto kernel = std::ranges::find(kernels, told.symbol, &CubinKernel::name);
+      ASSERT_NE(kernel, kernels.end()) << told.symbol;
+      EXPECT_EQ(kernel->registers, told.registers) << architecture << " " << told.symbol;
+      EXPECT_EQ(int(kernel->shared_bytes), told.shared_bytes) << architecture;
+      EXPECT_EQ(kernel->local_bytes, frame_in(output.log, told.symbol)) << architecture;
     }
     const auto turns = std::ranges::find(kernels, "turns", &CubinKernel::name);
     EXPECT_EQ(turns->shared_bytes, 1200U);
@@ -97,8 +97,8 @@ TEST_F(VirtualCubinDriver, ItsFiguresGoToThePtxBehindIt) {
   const Target target{"sm_90"};
   const NvrtcOutput output = nvrtc_compile(choose_nvrtc(target), kSource, "test.cu", target);
   int registers = 0;
-  for (const CompilerReport& report : read_ptxas_log(output.log, output.cubin)) {
-    if (report.symbol == "picks") registers = report.registers.value();
+  for (const KernelResources& kernel : read_ptxas_log(output.log, output.cubin)) {
+    if (kernel.symbol == "picks") registers = kernel.registers.value();
   }
   ASSERT_GT(registers, 0);
   ASSERT_NE(registers, 40) << "the estimate: this test needs another kernel";

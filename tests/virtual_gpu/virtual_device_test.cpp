@@ -160,8 +160,8 @@ TEST_F(VirtualDevice, ForwardAndBackwardAgreeWithTheReference) {
     }
     memory.fetch(sample.out, out);
     const Schedule schedule = default_schedule(task, {"sm_80"}, kRows);
-    const ErrorReport report = compare(task, schedule, reference, sample.call());
-    EXPECT_TRUE(report.passes()) << report.why_failed();
+    const TensorErrors errors = compare(task, schedule, reference, sample.call());
+    EXPECT_TRUE(errors.passes()) << errors.why_failed();
   }
   const Json launches = memory.launches();
   ASSERT_EQ(launches.size(), 3U);  // forward; backward and its second pass

@@ -52,8 +52,8 @@ void check_kernel(const char* text, const char* architecture, const Options& siz
         EXPECT_GT(result.counts.instructions, 0U);
       }
       device.read_back();
-      const ErrorReport report = compare(task, Schedule(schedule), reference, sample.call());
-      EXPECT_TRUE(report.passes()) << text << " " << architecture << ": " << report.why_failed();
+      const TensorErrors errors = compare(task, Schedule(schedule), reference, sample.call());
+      EXPECT_TRUE(errors.passes()) << text << " " << architecture << ": " << errors.why_failed();
       EXPECT_EQ(sample.why_damaged(), "") << text;
     }
   }
@@ -106,8 +106,8 @@ Bits bits_of(const Task& task, const CudaSchedule& schedule, const char* archite
     if (atomics != nullptr) *atomics += r.counts.atomics;
   }
   device.read_back();
-  const ErrorReport report = compare(task, Schedule(schedule), reference, sample.call());
-  EXPECT_TRUE(report.passes()) << build.source.symbol << ": " << report.why_failed();
+  const TensorErrors errors = compare(task, Schedule(schedule), reference, sample.call());
+  EXPECT_TRUE(errors.passes()) << build.source.symbol << ": " << errors.why_failed();
   const auto copy = [](const SampleBuffer& buffer) {
     const auto* first = static_cast<const std::byte*>(buffer.data());
     return std::vector<std::byte>(first, first + buffer.bytes());

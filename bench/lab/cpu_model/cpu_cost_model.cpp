@@ -121,17 +121,14 @@ Prediction predict(const CpuFacts& facts, const CpuWork& work) {
   const Time even = time_of(facts, work, threads);
   const Time busiest = time_of(facts, work, 1 / facts.busiest);
   Prediction p;
-  p.seconds = busiest.seconds;
-  p.parts = even.parts;
-  p.tail_seconds = std::max(0.0, busiest.seconds - even.seconds);
-  p.bound = largest(p.parts);
+  p.ns = busiest.seconds * 1e9;
+  for (std::size_t i = 0; i < kResources; ++i) p.parts_ns.at(i) = even.parts.at(i) * 1e9;
+  p.tail_ns = std::max(0.0, busiest.seconds - even.seconds) * 1e9;
   const double read = facts.tensor_bytes - facts.least_stored_bytes;
-  p.floor_seconds =
-      std::max(
-          (read / cpu.read_gbs.value + facts.least_stored_bytes / cpu.write_gbs.value) / threads,
-          facts.tensor_bytes / cpu.bandwidth_gbs.value) *
-      1e-9;
-  p.assumed = assumed_figures<CpuModel>(p.parts, cpu, cpu_figure_fields(), kUses);
+  p.floor_ns = std::max(
+      (read / cpu.read_gbs.value + facts.least_stored_bytes / cpu.write_gbs.value) / threads,
+      facts.tensor_bytes / cpu.bandwidth_gbs.value);
+  p.assumed = assumed_figures<CpuModel>(p.parts_ns, cpu, cpu_figure_fields(), kUses);
   return p;
 }
 

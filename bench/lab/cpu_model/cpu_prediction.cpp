@@ -57,7 +57,7 @@ Forecast forecast_of(const Table& table, const std::vector<Prediction>& predicte
   Forecast forecast{.seconds = {},
                     .regrets = table.regrets(),
                     .default_seconds = median(table.candidates[0].us) * 1e-6};
-  for (const Prediction& p : predicted) forecast.seconds.push_back(p.seconds);
+  for (const Prediction& p : predicted) forecast.seconds.push_back(p.ns * 1e-9);
   return forecast;
 }
 
@@ -67,10 +67,10 @@ void print_candidates(const Table& table, const std::vector<Prediction>& predict
     const TableCandidate& c = table.candidates[i];
     const Prediction& p = predicted[i];
     print_to(stdout, "{:52} {:9.1f} us, measured {:9.1f} us, {:6.1f} % behind;", c.schedule,
-             p.seconds * 1e6, median(c.us), 100 * regrets[i]);
+             p.ns * 1e-3, median(c.us), 100 * regrets[i]);
     for (std::size_t r = 0; r < kResources; ++r) {
-      if (p.parts.at(r) > 0) {
-        print_to(stdout, " {} {:.1f}", to_string(Resource(r)), p.parts.at(r) * 1e6);
+      if (p.parts_ns.at(r) > 0) {
+        print_to(stdout, " {} {:.1f}", to_string(Resource(r)), p.parts_ns.at(r) * 1e-3);
       }
     }
     print_to(stdout, "\n");

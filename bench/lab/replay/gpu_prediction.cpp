@@ -1,6 +1,6 @@
 // The GPUs' cost model against times: for each table (table.h) that was measured on a GPU, the
 // predictions of the same candidates (bench_record_gpu), and how well they do. Candidates that
-// tuning would rule out by the compiler's report are left out; those that the space of now has no
+// tuning would rule out by the compiler's figures are left out; those that the space of now has no
 // more are not.
 //
 //   build/bin/bench_gpu_prediction [--measured FOLDER] [--predicted FOLDER] [--candidates NAME]

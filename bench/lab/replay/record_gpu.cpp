@@ -6,7 +6,7 @@
 //
 // A table has the default and random others of the space, which has thousands: those that
 // bench_record --device cuda:0 times, given the same numbers. What tuning would rule out by the
-// compiler's report is `pruned`. A table that is there is passed over.
+// compiler's figures is `pruned`. A table that is there is passed over.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <mutex>
@@ -51,7 +51,7 @@ TableCandidate predicted(const GpuCall& call, const std::optional<Binary>& binar
                            .reference_us = {}};
   if (!binary) return candidate;
   try {
-    const double us = predict(execute(call, *binary), call.gpu).seconds * 1e6;
+    const double us = predict(execute(call, *binary), call.gpu).ns * 1e-3;
     candidate.us = {us};
     candidate.reference_us = {default_us > 0 ? default_us : us};
     candidate.status = CandidateStatus::ok;

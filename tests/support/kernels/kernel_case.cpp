@@ -111,7 +111,7 @@ CaseResult CaseRunner::run(const Target& target, const CudaSchedule& wanted, std
     std::vector<Bits> exact;
     for (const Order& order : orders) {
       std::string failure = kernel.run(sample_, order, multiprocessors_of(seed));
-      const ErrorReport error = compare(task, Schedule(schedule), reference_, sample_.call());
+      const TensorErrors error = compare(task, Schedule(schedule), reference_, sample_.call());
       keep_worst(result.error, error);
       add_line(failure, error.why_failed());
       add_line(failure, sample_.why_damaged());
@@ -140,8 +140,8 @@ CaseResult run_case(const KernelCase& one) {
   return CaseRunner(one.task, one.sample).run(one.target, one.schedule, one.seed);
 }
 
-void keep_worst(ErrorReport& worst, const ErrorReport& error) {
-  for (auto tensor : {&ErrorReport::y, &ErrorReport::dx, &ErrorReport::da, &ErrorReport::db}) {
+void keep_worst(TensorErrors& worst, const TensorErrors& error) {
+  for (auto tensor : {&TensorErrors::y, &TensorErrors::dx, &TensorErrors::da, &TensorErrors::db}) {
     const std::optional<TensorError>& now = error.*tensor;
     std::optional<TensorError>& most = worst.*tensor;
     if (now && (!most || now->scaled > most->scaled)) most = now;

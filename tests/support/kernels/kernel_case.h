@@ -28,7 +28,7 @@ struct KernelCase {
 };
 
 struct CaseResult {
-  ErrorReport error;    // the largest scaled error of each tensor over all runs
+  TensorErrors error;   // the largest scaled error of each tensor over all runs
   std::string failure;  // a line each; empty: passed
 };
 
@@ -64,6 +64,6 @@ class CaseRunner {
 CaseResult run_case(const KernelCase& one);
 
 // Takes over each tensor's error where its scaled one is larger.
-void keep_worst(ErrorReport& worst, const ErrorReport& error);
+void keep_worst(TensorErrors& worst, const TensorErrors& error);
 
 }  // namespace grkan

@@ -162,8 +162,8 @@ SweepPlan plan_sweep(const SweepOptions& options) {
   return plan;
 }
 
-SweepReport run_sweep(const std::vector<KernelCase>& cases,
-                      const std::function<void(const KernelCase&, const CaseResult&)>& failed) {
+SweepOutcome run_sweep(const std::vector<KernelCase>& cases,
+                       const std::function<void(const KernelCase&, const CaseResult&)>& failed) {
   // A thread takes a problem's cases together: they share its reference.
   std::vector<std::size_t> starts;
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -172,7 +172,7 @@ SweepReport run_sweep(const std::vector<KernelCase>& cases,
     }
   }
   starts.push_back(cases.size());
-  SweepReport report;
+  SweepOutcome outcome;
   std::mutex mutex;
   const auto run_problem = [&](std::size_t problem) {
     CaseRunner runner(cases[starts[problem]].task, cases[starts[problem]].sample);
@@ -180,14 +180,14 @@ SweepReport run_sweep(const std::vector<KernelCase>& cases,
       const KernelCase& one = cases[i];
       const CaseResult result = runner.run(one.target, one.schedule, one.seed);
       const std::lock_guard lock(mutex);
-      keep_worst(report.worst, result.error);
+      keep_worst(outcome.worst, result.error);
       if (result.failure.empty()) continue;
-      ++report.failed;
+      ++outcome.failed;
       failed(one, result);
     }
   };
   for_each_in_threads(starts.size() - 1, std::size_t(available_processors()), run_problem);
-  return report;
+  return outcome;
 }
 
 std::string command_line(const KernelCase& one) {
@@ -211,7 +211,7 @@ std::string failure_text(const KernelCase& one, const CaseResult& result) {
                      command_line(one));
 }
 
-std::string worst_text(const ErrorReport& worst) {
+std::string worst_text(const TensorErrors& worst) {
   const auto text = [](const std::optional<TensorError>& error) {
     return error ? fmt::format("{:.3g}", error->scaled) : "-";
   };

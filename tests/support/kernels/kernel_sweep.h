@@ -32,18 +32,18 @@ struct SweepPlan {
 };
 SweepPlan plan_sweep(const SweepOptions& options);
 
-struct SweepReport {
+struct SweepOutcome {
   std::size_t failed = 0;
-  ErrorReport worst;
+  TensorErrors worst;
 };
 // Runs the cases on all processors. `failed` is told each failure, one at a time.
-SweepReport run_sweep(const std::vector<KernelCase>& cases,
-                      const std::function<void(const KernelCase&, const CaseResult&)>& failed);
+SweepOutcome run_sweep(const std::vector<KernelCase>& cases,
+                       const std::function<void(const KernelCase&, const CaseResult&)>& failed);
 
 // The command that runs a case again, and what a failure of it prints.
 std::string command_line(const KernelCase& one);
 std::string failure_text(const KernelCase& one, const CaseResult& result);
 // "y 0.52, dx 0.4, da 0.1, db 0.1": each tensor's largest error over its bound.
-std::string worst_text(const ErrorReport& worst);
+std::string worst_text(const TensorErrors& worst);
 
 }  // namespace grkan

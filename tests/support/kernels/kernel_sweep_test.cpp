@@ -66,13 +66,13 @@ TEST(KernelSweep, RandomSample) {
   std::printf("GRKAN_SEED=%llu\n", static_cast<unsigned long long>(options.seed));
   const SweepPlan plan = plan_sweep(options);
   EXPECT_GE(plan.cases.size(), 190U);
-  const SweepReport report =
+  const SweepOutcome outcome =
       run_sweep(plan.cases, [](const KernelCase& one, const CaseResult& result) {
         ADD_FAILURE() << failure_text(one, result);
       });
-  EXPECT_TRUE(report.worst.y && report.worst.dx && report.worst.da && report.worst.db);
+  EXPECT_TRUE(outcome.worst.y && outcome.worst.dx && outcome.worst.da && outcome.worst.db);
   std::printf("%zu cases; largest error over its bound: %s\n", plan.cases.size(),
-              worst_text(report.worst).c_str());
+              worst_text(outcome.worst).c_str());
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cli/report.h"
+#include "cli/verb.h"
 #include "tuner/step_time.h"
 
 namespace grkan::cli {

@@ -1,4 +1,4 @@
-#include "cli/step_report.h"
+#include "cli/step_result.h"
 
 #include <fmt/format.h>
 

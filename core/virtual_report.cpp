@@ -1,4 +1,4 @@
-#include "core/launch_report.h"
+#include "core/virtual_report.h"
 
 #include <string>
 
@@ -10,7 +10,7 @@ using Json = nlohmann::ordered_json;
 }  // namespace
 
 Json take_launches(Device& device) {
-  const std::string report = device.take_launch_report();
+  const std::string report = device.take_virtual_report();
   return report.empty() ? Json() : Json::parse(report).at("launches");
 }
 

@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/json.h"
 
 namespace grkan::cli {
 
 using Json = nlohmann::ordered_json;
 
-struct Report {
+struct VerbResult {
   Json document = Json::object();  // the verb's own fields; main adds schema and version
   std::string text;
   bool failed = false;  // tried and failed: exit 1
@@ -25,7 +26,7 @@ struct Report {
 // 1).
 struct Verb {
   CLI::App* command = nullptr;
-  std::function<Report()> run;
+  std::function<VerbResult()> run;
   bool shared_fields = true;  // false: its results don't hold the fields that results share
 };
 
@@ -44,9 +45,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows);
 
 // "1.234 ms", "12.3 us".
 std::string duration_text(double nanoseconds);
-
-// A field that is unknown or does not apply: null, with the reason beside it.
-void set_null(Json& object, const std::string& field, const std::string& why);
 
 // Sets those of the fields that the results of check, tune, bench, explain and compile share
 // (docs/json.md) which `entry` lacks: null, with `why`.
