@@ -311,6 +311,25 @@ Runs second_runs(const Task& task, const CudaSchedule& s, const CudaLaunch& laun
   return runs;
 }
 
+// "@P0 BRA `(.L_x_2)": the predicate may also stand among the operands ("BRA P1, ...").
+Instruction read_sass(std::string_view body, std::string_view& target) {
+  Instruction instruction;
+  instruction.predicated = take_predicate(body);
+  instruction.opcode = first_word(body);
+  const std::string_view opcode = instruction.opcode;
+  if (opcode.starts_with("BRA")) instruction.flow = Flow::branch;
+  if (opcode.starts_with("CALL")) instruction.flow = Flow::call;
+  if (opcode.starts_with("RET")) instruction.flow = Flow::ret;
+  if (opcode == "EXIT") instruction.flow = Flow::exit;
+  const std::size_t at = body.find("`(");
+  if (at != std::string_view::npos) {
+    target = body.substr(at + 2, body.find(')', at) - at - 2);
+    const std::string_view operands = trim(body.substr(opcode.size(), at - opcode.size()));
+    if (operands.find('P') != std::string_view::npos) instruction.predicated = true;
+  }
+  return instruction;
+}
+
 }  // namespace
 
 std::vector<Code> parse_sass(std::string_view text) {
@@ -329,23 +348,9 @@ std::vector<Code> parse_sass(std::string_view text) {
     } else if (line.starts_with(".L_") && line.ends_with(':')) {
       builder.label(line.substr(0, line.size() - 1));
     } else if (line.starts_with("/*") && line.ends_with(';')) {
-      std::string_view body = trim(line.substr(std::min(line.size(), line.find("*/") + 2)));
-      Instruction instruction;
-      instruction.predicated = take_predicate(body);
-      instruction.opcode = first_word(body);
-      const std::string_view opcode = instruction.opcode;
-      if (opcode.starts_with("BRA")) instruction.flow = Flow::branch;
-      if (opcode.starts_with("CALL")) instruction.flow = Flow::call;
-      if (opcode.starts_with("RET")) instruction.flow = Flow::ret;
-      if (opcode == "EXIT") instruction.flow = Flow::exit;
-      // "@P0 BRA `(.L_x_2)": the predicate may also stand among the operands ("BRA P1, ...").
-      const std::size_t at = body.find("`(");
       std::string_view target;
-      if (at != std::string_view::npos) {
-        target = body.substr(at + 2, body.find(')', at) - at - 2);
-        const std::string_view operands = trim(body.substr(opcode.size(), at - opcode.size()));
-        if (operands.find('P') != std::string_view::npos) instruction.predicated = true;
-      }
+      Instruction instruction =
+          read_sass(trim(line.substr(std::min(line.size(), line.find("*/") + 2))), target);
       builder.add(std::move(instruction), target);
     }
   });

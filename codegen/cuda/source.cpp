@@ -64,20 +64,20 @@ bool holds(std::string_view condition, const TemplateValues& with) {
   return found->second != negated;
 }
 
-// Everything the templates ask for, but what belongs to one element type.
-TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSource& source) {
+using Conditions = decltype(TemplateValues::conditions);
+using Values = decltype(TemplateValues::values);
+
+bool sums_db(const Task& task) { return task.gradients.db && task.problem.denominator_terms() > 0; }
+
+Conditions conditions_of(const Task& task, const CudaSchedule& s) {
   const Problem& p = task.problem;
   const CudaTile tile = cuda_tile(task, s);
-  const bool last = p.layout == Layout::channels_last;
   const bool da = task.gradients.da;
-  const bool db = task.gradients.db && p.denominator_terms() > 0;
+  const bool db = sums_db(task);
   const bool b = p.denominator_terms() > 0;
   const bool packed = s.packed != 0;
-  const auto number = [](auto value) { return fmt::format("{}", value); };
-
-  TemplateValues with;
-  with.conditions = {
-      {"channels_last", last},
+  return {
+      {"channels_last", p.layout == Layout::channels_last},
       {"b", b},
       {"sums", da || db},
       {"da", da},
@@ -103,7 +103,40 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
       {"ldcs", s.loads != 0},
       {"stcs", s.stores != 0},
   };
-  const std::string sum = da || db ? ", sum" : "";
+}
+
+// The constants of a source: extents, tile, run.
+Values extents_of(const Task& task, const CudaSchedule& s) {
+  const Problem& p = task.problem;
+  const CudaTile tile = cuda_tile(task, s);
+  const bool last = p.layout == Layout::channels_last;
+  const auto number = [](auto value) { return fmt::format("{}", value); };
+  return {
+      {"columns", number(s.columns)},
+      {"rows_in_flight", number(s.rows_in_flight)},
+      {"tile_columns", number(s.tile_columns)},
+      {"tile_rows", number(s.tile_rows)},
+      {"run", number(s.run)},
+      {"launch_bounds", s.min_blocks > 0 ? fmt::format("kThreads, {}", s.min_blocks) : "kThreads"},
+      {"segments", number(p.segments())},
+      {"segments_per_a", number(p.segments_per_numerator_group())},
+      {"segments_per_b", number(p.segments_per_denominator_group())},
+      {"segment_width", number(p.segment_width())},
+      {"numerator_terms", number(p.numerator_terms())},
+      {"denominator_terms", number(p.denominator_terms())},
+      {"sum_terms", number(task.sum_terms())},
+      {"parts", number(tile.parts)},
+      {"tiles", number(last ? cuda_tiles_of_segment(task, s, p.segment_width()) : 0)},
+      {"second_threads", number(cuda_second_pass_threads(task))},
+  };
+}
+
+// Types, names and expressions.
+Values words_of(const Task& task, const CudaSchedule& s) {
+  const Problem& p = task.problem;
+  const bool da = task.gradients.da;
+  const bool db = sums_db(task);
+  const bool packed = s.packed != 0;
   std::string terms = da ? fmt::format("da0..da{}", p.numerator_degree) : "";
   if (db) {
     terms += fmt::format("{}db{}..db{}", da ? ", " : "", p.denominator().first_power,
@@ -115,8 +148,8 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
   const std::string_view count = packed ? "kColumns / 2" : "kColumns";
   const std::string dx_parameter = fmt::format(", {} (&result)[{}]", value, count);
   const std::string sum_parameter = fmt::format(", {} (&sum)[kTerms]", value);
-  with.values = {
-      {"symbol", source.symbol},
+  const std::string sum = da || db ? ", sum" : "";
+  return {
       {"math", std::string(math)},
       {"value", std::string(value)},
       {"count", std::string(count)},
@@ -131,28 +164,19 @@ TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSour
       {"y", std::string(to_string(p.y_type))},
       {"x_storage", std::string(storage_name(p.x_type))},
       {"y_storage", std::string(storage_name(p.y_type))},
-      {"columns", number(s.columns)},
-      {"rows_in_flight", number(s.rows_in_flight)},
-      {"tile_columns", number(s.tile_columns)},
-      {"tile_rows", number(s.tile_rows)},
-      {"run", number(s.run)},
-      {"launch_bounds", s.min_blocks > 0 ? fmt::format("kThreads, {}", s.min_blocks) : "kThreads"},
-      {"segments", number(p.segments())},
-      {"segments_per_a", number(p.segments_per_numerator_group())},
-      {"segments_per_b", number(p.segments_per_denominator_group())},
-      {"segment_width", number(p.segment_width())},
-      {"numerator_terms", number(p.numerator_terms())},
-      {"denominator_terms", number(p.denominator_terms())},
-      {"sum_terms", number(task.sum_terms())},
       {"sum_names", terms},
-      {"parts", number(tile.parts)},
-      {"tiles", number(last ? cuda_tiles_of_segment(task, s, p.segment_width()) : 0)},
-      {"second_threads", number(cuda_second_pass_threads(task))},
       {"compute_parameters",
        (task.gradients.dx ? dx_parameter : "") + (da || db ? sum_parameter : "")},
       {"compute_arguments", (task.gradients.dx ? ", result" : "") + sum},
       {"gradient_arguments", (task.gradients.dx ? ", result[j]" : "") + sum},
   };
+}
+
+// Everything the templates ask for, but what belongs to one element type.
+TemplateValues values_of(const Task& task, const CudaSchedule& s, const CudaSource& source) {
+  TemplateValues with{.values = words_of(task, s), .conditions = conditions_of(task, s)};
+  with.values.merge(extents_of(task, s));
+  with.values["symbol"] = source.symbol;
   return with;
 }
 
