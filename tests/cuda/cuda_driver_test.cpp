@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "core/error.h"
@@ -14,6 +13,7 @@
 #include "runtime/call_check.h"
 #include "runtime/context.h"
 #include "runtime/plan.h"
+#include "tests/support/same_function.h"
 
 #if __has_include(<cuda.h>)
 #include <cuda.h>
@@ -29,20 +29,6 @@ namespace {
 }
 
 #if __has_include(<cuda.h>)
-// Two functions go together when they take as many parameters, each of the same size and kind.
-template <class A, class B>
-constexpr bool same_parameter() {
-  if constexpr (std::is_pointer_v<A> && std::is_pointer_v<B>) return true;
-  return sizeof(A) == sizeof(B) && std::is_pointer_v<A> == std::is_pointer_v<B> &&
-         std::is_floating_point_v<A> == std::is_floating_point_v<B>;
-}
-template <class A, class B>
-struct SameFunction : std::false_type {};
-template <class... A, class... B>
-  requires(sizeof...(A) == sizeof...(B))
-struct SameFunction<int (*)(A...), CUresult (*)(B...)>
-    : std::bool_constant<(same_parameter<A, B>() && ...)> {};
-
 // A symbol such as cuMemAlloc_v2 is what cuda.h makes of cuMemAlloc.
 #define GRKAN_CHECK(symbol, name, parameters)                                           \
   static_assert(SameFunction<decltype(cuda::Driver::name), decltype(&::symbol)>::value, \

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/same_function.h"
+
 #if __has_include(<cuda.h>)
 #include <cuda.h>
 #endif
@@ -14,18 +16,6 @@ namespace grkan::vgpu::driver {
 namespace {
 
 #if __has_include(<cuda.h>)
-template <class A, class B>
-constexpr bool same_parameter() {
-  if constexpr (std::is_pointer_v<A> && std::is_pointer_v<B>) return true;
-  return sizeof(A) == sizeof(B) && std::is_pointer_v<A> == std::is_pointer_v<B> &&
-         std::is_floating_point_v<A> == std::is_floating_point_v<B>;
-}
-template <class A, class B>
-struct SameFunction : std::false_type {};
-template <class... A, class... B>
-  requires(sizeof...(A) == sizeof...(B))
-struct SameFunction<Result (*)(A...), CUresult (*)(B...)>
-    : std::bool_constant<(same_parameter<A, B>() && ...)> {};
 #define GRKAN_CHECK(name, parameters)                                        \
   static_assert(SameFunction<decltype(Api::name), decltype(&::name)>::value, \
                 #name " is declared in another way than in cuda.h");
