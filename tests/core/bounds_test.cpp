@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,50 @@ TEST(Bounds, SpecialsTouchNothingElse) {
     options.specials = true;
     const TensorErrors errors = run(task, options);
     EXPECT_TRUE(errors.passes()) << i << ": " << to_string(task) << ": " << errors.why_failed();
+  }
+}
+
+// A B of large terms with a zero at the x of one row, and near those of the others.
+void make_b_cancel(const Sample& sample, std::mt19937_64& generator) {
+  const Problem& p = sample.task().problem;
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  const double zero = 4 * uniform(generator);
+  const double scale = std::pow(10, 4 + 3 * uniform(generator));
+  std::vector<double> b(std::size_t(p.denominator_degree + 1));
+  double others = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (int(i) < p.denominator().first_power || i == 1) continue;
+    b[i] = scale * uniform(generator);
+    others += b[i] * std::pow(zero, i);
+  }
+  b[1] = -others / zero;
+  for (int i = p.denominator().first_power; i <= p.denominator_degree; ++i) {
+    store_element(p.math_type(), sample.b.data(), i - p.denominator().first_power,
+                  b[std::size_t(i)]);
+  }
+  for (std::int64_t row = 0; row < sample.options().rows; ++row) {
+    const double away = double(row) * std::pow(10, 4 * uniform(generator) - 4);
+    store_element(p.x_type, sample.x.data(), row * sample.x.stride(), zero * (1 + away));
+  }
+}
+
+TEST(Bounds, HoldWhereBCancels) {
+  std::mt19937_64 generator(1);
+  for (const Denominator& row : denominators()) {
+    for (int i = 0; i < 4000; ++i) {
+      const char* const direction = i % 2 == 0 ? "forward" : "backward.dx.da.db";
+      const char* const type = i % 4 < 2 ? "f32" : "f64";
+      const auto m = generator() % 6;
+      const auto n = 2 + generator() % 5;
+      const Task task =
+          parse_task(fmt::format("{}/p{}q{}-{}-c1-g1-{}-last", direction, m, n, row.letter, type));
+      Sample sample(task, {.rows = 8, .seed = generator()});
+      make_b_cancel(sample, generator);
+      const Reference reference = make_reference(task, sample.call());
+      naive_kernel(task, sample.call(), kRun);
+      const TensorErrors errors = compare(task, schedule_of(task), reference, sample.call());
+      ASSERT_TRUE(errors.passes()) << to_string(task) << " " << i << ": " << errors.why_failed();
+    }
   }
 }
 

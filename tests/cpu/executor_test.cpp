@@ -2,12 +2,15 @@
 // reference. Generated kernels take the same road (check, and the generator's own tests).
 #include "cpu/executor.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "core/check.h"
 #include "core/sample.h"
@@ -38,11 +41,17 @@ void run(const Task& task, const Call& call, ThreadPool& pool, int slice_rows) {
 }
 
 std::vector<Task> tasks() {
+  std::vector<std::string> texts = {"p5q4-A-c96-g4-f32-last",      "p5q4-B-c24-g1x8-f32-last",
+                                    "p3q2-C-c24-g24x1-f64-last",   "p0q0-N-c7-g7-f32-last",
+                                    "p5q4-A-c16-g2-f32:bf16-last", "p5q4-A-c6-g2x3-f16-first",
+                                    "p15q15-A-c4-g2-f64-first",    "p5q4-N-c8-g4-bf16:f32-first"};
+  for (const Denominator& row : denominators()) {
+    for (const char* type : {"f32", "f64"}) {
+      texts.push_back(fmt::format("p3q4-{}-c12-g2x3-{}-last", row.letter, type));
+    }
+  }
   std::vector<Task> found;
-  for (const char* text :
-       {"p5q4-A-c96-g4-f32-last", "p5q4-B-c24-g1x8-f32-last", "p3q2-C-c24-g24x1-f64-last",
-        "p0q0-N-c7-g7-f32-last", "p5q4-A-c16-g2-f32:bf16-last", "p5q4-A-c6-g2x3-f16-first",
-        "p15q15-A-c4-g2-f64-first", "p5q4-N-c8-g4-bf16:f32-first"}) {
+  for (const std::string& text : texts) {
     const Problem problem = parse_problem(text);
     found.push_back(forward_task(problem));
     for (const char* gradients : {"dx,da,db", "dx", "da", "db", "da,db"}) {
