@@ -196,6 +196,8 @@ ValueOfQ build_q(Ops& ops, const Denominator& row, PolynomialScheme scheme,
       const Value c0 = offset("offset");
       return {ops.add(ops.abs(p.value, "abs_B"), c0, "Q"), p};
     }
+    case Denominator::Form::square:
+      return {ops.fma(p.value, p.value, offset("offset"), "Q"), p};
   }
   return {};
 }
@@ -207,6 +209,8 @@ Value build_v_of_slope(Ops& ops, Denominator::Form form, Value v, Value x, const
       return ops.flip_sign(v, x, "v_signed", "x");
     case Denominator::Form::magnitude:
       return ops.flip_sign(v, q.b.value, "v_signed", "B");
+    case Denominator::Form::square:
+      return ops.mul(v, ops.add(q.b.value, q.b.value, "dQ_dB"), "v_dQ_dB");
     case Denominator::Form::plain:
       break;
   }

@@ -44,6 +44,14 @@ constexpr auto kDenominators = std::to_array<Denominator>({
      .offset_tenths = 10,
      .for_q = {},
      .for_slope = {}},
+    {.variant = Variant::s,
+     .letter = "S",
+     .formula = "1 + (sum b_i x^i)^2",
+     .form = square,
+     .first_power = 1,
+     .offset_tenths = 10,
+     .for_q = {.multiplies = 1},
+     .for_slope = {.multiplies = 1, .others = 1}},
 });
 
 constexpr auto kLetters = [] {

@@ -6,6 +6,7 @@
 //   terms      sum |b_i| |x|^i    c + B      sign(x) B'    sign(b_i) |x|^i
 //   magnitude  sum b_i x^i        c + |B|    sign(B) B'    sign(B) x^i
 //   plain      sum b_i x^i        c + B      B'            x^i
+//   square     sum b_i x^i        c + B^2    2 B B'        2 B x^i
 //
 // B' is B's slope in its own variable: |x| for terms, else x. The sign of x and of B is the sign
 // bit's; that of b_i is +1 at 0, so that a zero can learn, and is applied after summing.
@@ -18,10 +19,10 @@
 
 namespace grkan {
 
-enum class Variant : std::uint8_t { a, b, c, n };
+enum class Variant : std::uint8_t { a, b, c, n, s };
 
 struct Denominator {
-  enum class Form : std::uint8_t { terms, magnitude, plain };
+  enum class Form : std::uint8_t { terms, magnitude, plain, square };
   // Operations of an element besides those of polynomials, quotient and products with v.
   struct Operations {
     int multiplies = 0;
@@ -68,6 +69,8 @@ struct Denominator {
         return {offset<T>() + b, T(1)};
       case Form::magnitude:
         return {offset<T>() + std::abs(b), std::copysign(T(1), b)};
+      case Form::square:
+        return {std::fma(b, b, offset<T>()), b + b};
     }
     return {};
   }

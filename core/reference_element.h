@@ -123,7 +123,11 @@ struct DenominatorValue {
   double abs_q = 0;
   double abs_derivative = 0;
   double abs_power = 0;
-  T slope{1};  // dQ/dB
+  T slope{1};              // dQ/dB
+  double slope_error = 0;  // what its rounding error is a multiple of
+  double most_slope = 1;   // |dQ/dB| and |Q'| at most, as kernels may compute them
+  double most_derivative = 0;
+  double abs_b_derivative = 0;  // B' with magnitudes
   bool either_sign = false;
 };
 
@@ -138,6 +142,8 @@ DenominatorValue<T> evaluate_q(const Denominator& row, const Arithmetic& arithme
   r.abs_q = double(offset) + b.abs_value;
   r.abs_derivative = b.abs_derivative;
   r.abs_power = b.abs_power;
+  r.most_derivative = magnitude(b.derivative);
+  r.abs_b_derivative = b.abs_derivative;
   switch (row.form) {
     case Denominator::Form::terms:
     case Denominator::Form::plain:
@@ -150,6 +156,20 @@ DenominatorValue<T> evaluate_q(const Denominator& row, const Arithmetic& arithme
       r.q = offset + with_sign(b.value, minus);
       r.derivative = with_sign(b.derivative, minus);
       r.either_sign = magnitude(b.value) <= b_error;
+      break;
+    }
+    case Denominator::Form::square: {
+      const double most_b = magnitude(b.value) + b_error;
+      const double derivative = magnitude(b.derivative);
+      r.slope = b.value + b.value;
+      r.q = offset + b.value * b.value;
+      r.derivative = r.slope * b.derivative;
+      r.abs_q = double(offset) + 2 * most_b * b.abs_value;
+      r.abs_derivative = 2 * (most_b * b.abs_derivative + b.abs_value * derivative);
+      r.slope_error = 2 * b.abs_value;
+      r.most_slope = 2 * most_b;
+      r.most_derivative =
+          r.most_slope * (derivative + arithmetic.q_roundings * arithmetic.u * b.abs_derivative);
       break;
     }
   }
@@ -219,20 +239,21 @@ void backward_element(const Arithmetic& arithmetic, const Quotient<T>& t, T dy, 
   e.v = -(wide_w * e.y) * t.q.slope;
   const double w = magnitude(wide_w) + tiny;
   const double y = magnitude(e.y) + tiny;
-  const double dq = magnitude(t.q.derivative);
+  const double dq = t.q.most_derivative;
   const double p_over_q = t.p.abs_value / t.abs_q;
   e.w_magnitude = w;
-  e.v_magnitude = w * y + tiny;
+  e.v_magnitude = w * y * t.q.most_slope + tiny;
   e.w_condition = t.second_order * w * t.amplification;
-  e.v_condition = t.second_order * (w * (p_over_q + 2 * y * t.amplification) + tiny);
+  e.v_condition = t.second_order * (w * (p_over_q + 2 * y * t.amplification) * t.q.most_slope +
+                                    w * y * t.q.slope_error + tiny * std::max(1.0, t.q.most_slope));
   e.dx_condition =
       t.second_order * (w * (t.p.abs_derivative + y * t.q.abs_derivative + dq * p_over_q +
                              (magnitude(slope) + y * dq) * t.amplification) +
-                        tiny * (1 + t.q.abs_derivative));
+                        tiny * (1 + std::max(t.q.abs_derivative, t.q.abs_b_derivative)));
   e.either_sign = t.q.either_sign;
   if (e.either_sign) e.dx_condition += 2 * e.v_magnitude * dq / arithmetic.u;
   const double peak = std::max({t.p.abs_derivative, t.q.abs_derivative, w * t.p.abs_derivative,
-                                e.v_magnitude * t.q.abs_derivative, top_a * std::max(1.0, w),
+                                (w * y + tiny) * t.q.abs_derivative, top_a * std::max(1.0, w),
                                 top_b * std::max(1.0, e.v_magnitude), w * p_over_q});
   e.in_range = e.in_range && peak <= arithmetic.largest;
 }

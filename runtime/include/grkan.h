@@ -9,6 +9,7 @@
  *     variant B: Q = 1 + |sum b_i x^i|, i >= 1  (the KAT paper's formula)
  *     variant C: Q = 0.1 + |sum b_i x^i|, i >= 0
  *     variant N: Q = 1 + sum b_i x^i            (has poles)
+ *     variant S: Q = 1 + (sum b_i x^i)^2        (smooth, without poles)
  *
  * A minimal use, of x, y, dy and dx [rows, 768], a and da [8, 6], b and db [8, 4] (examples/layer.c
  * is the whole program):
@@ -117,7 +118,13 @@ GRKAN_API void grkan_text_free(grkan_text* text);
 
 /* ---------------------------------------------------------------- problem */
 
-enum { GRKAN_VARIANT_A = 1, GRKAN_VARIANT_B = 2, GRKAN_VARIANT_C = 3, GRKAN_VARIANT_N = 4 };
+enum {
+  GRKAN_VARIANT_A = 1,
+  GRKAN_VARIANT_B = 2,
+  GRKAN_VARIANT_C = 3,
+  GRKAN_VARIANT_N = 4,
+  GRKAN_VARIANT_S = 5
+};
 enum { GRKAN_F32 = 1, GRKAN_F64 = 2, GRKAN_F16 = 3, GRKAN_BF16 = 4 };
 enum { GRKAN_CHANNELS_LAST = 1, GRKAN_CHANNELS_FIRST = 2 };
 

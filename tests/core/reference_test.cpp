@@ -47,6 +47,8 @@ Wide function(const Problem& p, const Wide* a, const Wide* b, Wide x) {
       return numerator / (Wide(1) / 10 + absolute(sum));
     case Variant::n:
       return numerator / (1 + sum);
+    case Variant::s:
+      return numerator / (1 + sum * sum);
   }
   return 0;
 }
