@@ -120,8 +120,11 @@ Json varying_parameters(const std::vector<std::optional<Schedule>>& schedules,
         of.push_back(nullptr);
       }
     }
-    varying.push_back(
-        {{"name", parameter.name}, {"unit", parameter.unit}, {"values", labels}, {"of", of}});
+    varying.push_back({{"name", parameter.name},
+                       {"unit", parameter.unit},
+                       {"says", parameter.says},
+                       {"values", labels},
+                       {"of", of}});
   }
   return varying;
 }

@@ -304,7 +304,7 @@ function parameterPlot(parameter, points, scale, floor) {
                                                     .reduce((least, point) => Math.min(least, point.ns), Infinity));
   const name = parameter.name.replaceAll('_', ' ');
   const label = parameter.unit ? `${name} (${parameter.unit})` : name;
-  return plot(make('b', {}, name), (width) => {
+  return plot([make('b', {}, name), `: ${parameter.says}`], (width) => {
     const center = (band) => (band + .5) / bands;
     const frame = axes({
       width, height: 220, scale, floor, xLabel: label,

@@ -328,6 +328,7 @@ TEST_F(ReportPageTest, ParametersThatVaryHaveTheirValues) {
   EXPECT_EQ(by_name["rows"]["values"], Json({"4", "8"}));
   EXPECT_EQ(by_name["stores"]["values"], Json({"cached", "nt"}));
   EXPECT_EQ(by_name["prefetch"]["values"], Json({"none", "1"}));
+  EXPECT_EQ(by_name["stores"]["says"], "cached: y or dx is stored as usual; nt: past the caches");
   // Candidates by time: kOther, what is not understood, the default.
   EXPECT_EQ(by_name["slice_rows"]["of"], Json({0, nullptr, 1}));
 }
