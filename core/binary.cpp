@@ -61,7 +61,7 @@ std::string take(const json& header, const char* name, std::string_view& payload
   return std::string(bytes);
 }
 
-KernelResources parse_report(const json& object) {
+KernelResources parse_kernel(const json& object) {
   if (!object.is_object()) malformed("a kernel is not an object");
   return {text(object, "symbol"), count(object, "registers"), count(object, "spill_bytes"),
           count(object, "shared_bytes"), count(object, "code_bytes")};
@@ -79,7 +79,7 @@ Binary parse_header(const json& header) {
   binary.source_hash = text(header, "source_hash");
   const json& kernels = field(header, "kernels");
   if (!kernels.is_array()) malformed("kernels is not a list");
-  for (const json& kernel : kernels) binary.kernels.push_back(parse_report(kernel));
+  for (const json& kernel : kernels) binary.kernels.push_back(parse_kernel(kernel));
   return binary;
 }
 

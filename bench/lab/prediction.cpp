@@ -42,7 +42,7 @@ struct Options {
 // One candidate, in seconds.
 struct Predicted {
   std::string schedule;
-  double executed = 0;
+  double executed = 0;  // ns, as is the next
   double from_code = kUnknown;
   double ptx_over_sass = 0;  // instructions issued: executed PTX over counted machine code
 };
