@@ -135,7 +135,9 @@ void c_abi_forward(benchmark::State& state) {
                                    .b = row.b.data(),
                                    .workspace = row.space,
                                    .workspace_size = row.bytes,
-                                   .stream = nullptr};
+                                   .stream = nullptr,
+                                   .threads = 0,
+                                   .reserved = 0};
   for (auto _ : state) {
     grkan_forward(plan, &args);
     benchmark::ClobberMemory();

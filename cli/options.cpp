@@ -27,13 +27,6 @@ void read_degrees(const std::string& text, Problem& problem) {
   if (!reader.done()) reader.expect("the end");
 }
 
-// "f32" or "f32:bf16".
-void read_types(const std::string& text, Problem& problem) {
-  const std::size_t colon = text.find(':');
-  problem.x_type = parse_type(text.substr(0, colon));
-  problem.y_type = colon == std::string::npos ? problem.x_type : parse_type(text.substr(colon + 1));
-}
-
 // The name of the first option that the user gave, or "".
 std::string given(const std::vector<const CLI::Option*>& options) {
   for (const CLI::Option* option : options) {
@@ -76,7 +69,9 @@ void TaskOptions::declare(CLI::App& command) {
       command.add_option("--degrees", degrees, "Degrees of numerator and denominator")
           ->capture_default_str(),
       command.add_option("--variant", variant, variants_help())->capture_default_str(),
-      command.add_option("--dtype", types, "Type of x, or of x and y, f32:bf16")
+      command
+          .add_option("--dtype", types,
+                      "Type of x; or of x and y, f32:bf16; or of coefficients too, bf16:bf16:bf16")
           ->capture_default_str(),
       command.add_option("--layout", layout, "channels-last or channels-first")
           ->capture_default_str()};
@@ -117,7 +112,7 @@ std::vector<Task> TaskOptions::tasks() const {
     read_groups(groups, problem);
     read_degrees(degrees, problem);
     problem.variant = parse_variant(variant);
-    read_types(types, problem);
+    parse_types(types, problem);
     problem.layout = parse_layout(layout);
     validate(problem);
   }

@@ -3,6 +3,7 @@
 // its Backend and a line there.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,14 +33,31 @@ struct Arithmetic {
 };
 
 // Bytes of workspace that no kernel of a task exceeds, whatever its schedule and rows; `per_inner`
-// grows with channels-first's inner.
+// grows with channels-first's inner. Calls of few rows need no more than `few` and `per_row` for
+// each row (and element of inner); 0: not known.
 struct WorkspaceBound {
   std::size_t fixed = 0;
   std::size_t per_inner = 0;
+  std::size_t few = 0;
+  std::size_t per_row = 0;
 
   bool operator==(const WorkspaceBound&) const = default;
   [[nodiscard]] std::size_t bytes(std::int64_t inner) const {
     return fixed + per_inner * std::size_t(inner);
+  }
+  // Becomes enough for another task's calls too.
+  void hold(const WorkspaceBound& other) {
+    fixed = std::max(fixed, other.fixed);
+    per_inner = std::max(per_inner, other.per_inner);
+    few = std::max(few, other.few);
+    per_row = std::max(per_row, other.per_row);
+  }
+  // Of calls of up to so many rows; their elements can be addressed.
+  [[nodiscard]] std::size_t bytes(std::int64_t rows, std::int64_t inner) const {
+    const std::size_t any = bytes(inner);
+    if (per_row == 0 || any <= few) return any;
+    const auto lines = std::size_t(rows) * std::size_t(inner);
+    return lines >= (any - few) / per_row ? any : few + per_row * lines;
   }
 };
 

@@ -72,17 +72,21 @@ TensorError compare_elements(const Task& task, const ErrorBound& bound,
   return collector.result();
 }
 
-TensorError compare_sums(Type type, const ErrorBound& bound, double k,
+TensorError compare_sums(const Problem& p, const ErrorBound& bound, double k,
                          const SumReference& reference, const void* tensor) {
+  const Type type = p.coefficient_type();
+  const double unit = type == p.math_type() ? 0 : unit_roundoff(type);
   Collector collector;
   // Rounding of the result, and of the few sums of sums before it.
   constexpr double kResultRoundings = 2;
   for (std::size_t i = 0; i < reference.value.size(); ++i) {
     const double exact = reference.value[i];
     if (reference.condition[i] == kInfinity) continue;
-    const double most = k * bound.u * reference.condition[i] +
-                        bound.run * bound.u * reference.magnitude[i] + reference.slack[i] +
-                        kResultRoundings * bound.u * std::abs(exact) + smallest_subnormal(type);
+    const double arithmetic = k * bound.u * reference.condition[i] +
+                              bound.run * bound.u * reference.magnitude[i] + reference.slack[i] +
+                              kResultRoundings * bound.u * std::abs(exact);
+    const double most =
+        arithmetic + unit * (std::abs(exact) + arithmetic) + smallest_subnormal(type);
     collector.add(load_element(type, tensor, std::int64_t(i)), exact, most, type);
   }
   return collector.result();
@@ -116,12 +120,12 @@ std::string TensorErrors::why_failed() const {
 TensorErrors compare(const Task& task, const Schedule& schedule, const Reference& reference,
                      const Call& call) {
   const ErrorBound bound = error_bound(task, schedule);
-  const Type type = task.problem.math_type();
+  const Problem& p = task.problem;
   TensorErrors errors;
   if (!task.backward()) errors.y = compare_elements(task, bound, reference.out, call);
   if (task.gradients.dx) errors.dx = compare_elements(task, bound, reference.out, call);
-  if (task.gradients.da) errors.da = compare_sums(type, bound, bound.k_da, reference.da, call.da);
-  if (task.gradients.db) errors.db = compare_sums(type, bound, bound.k_db, reference.db, call.db);
+  if (task.gradients.da) errors.da = compare_sums(p, bound, bound.k_da, reference.da, call.da);
+  if (task.gradients.db) errors.db = compare_sums(p, bound, bound.k_db, reference.db, call.db);
   return errors;
 }
 

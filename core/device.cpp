@@ -13,7 +13,7 @@ std::string why_not_timed(const DeviceInfo& device) {
 void clear_gradients(Device& device, const Task& task, const Call& call, void* stream) {
   if (!task.backward() || call.accumulate) return;
   const Problem& p = task.problem;
-  const std::size_t size = size_of(p.math_type());
+  const std::size_t size = size_of(p.coefficient_type());
   const auto a = std::size_t(p.numerator_groups * p.numerator_terms());
   const auto b = std::size_t(p.denominator_groups * p.denominator_terms());
   if (task.gradients.da) device.clear(call.da, a * size, stream);

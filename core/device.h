@@ -26,6 +26,7 @@ struct Workspace {
   std::size_t size = 0;
   void* stream = nullptr;
   int multiprocessors = 0;
+  int threads = 0;  // of a CPU, at the most; 0: all of the context's
 };
 
 class Kernel {

@@ -62,10 +62,10 @@ DeviceKind device_kind(std::string_view name) {
       name.find_first_not_of("0123456789", 5) == std::string_view::npos) {
     return DeviceKind::cuda;
   }
-  fail_argument(
-      "unknown device '{}'; use cpu, cuda:0 (or another number), or virtual:h200 (or "
-      "another GPU model)",
-      name);
+  fail_field("device",
+             "unknown device '{}'; use cpu, cuda:0 (or another number), or virtual:h200 (or "
+             "another GPU model)",
+             name);
 }
 
 int available_processors() {

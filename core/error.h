@@ -31,11 +31,15 @@ const char* status_name(Status status);
 
 class Error : public std::runtime_error {
  public:
-  Error(Status status, const std::string& message) : std::runtime_error(message), status_(status) {}
+  Error(Status status, const std::string& message, const char* field = "")
+      : std::runtime_error(message), status_(status), field_(field) {}
   [[nodiscard]] Status status() const { return status_; }
+  // The one field or parameter of grkan.h that was wrong; empty where it was not one alone.
+  [[nodiscard]] const char* field() const { return field_; }
 
  private:
   Status status_;
+  const char* field_;  // lives as long as the program
 };
 
 // Throws an Error with a message in fmt's notation. The message says what was expected, what came,
@@ -48,6 +52,13 @@ template <class... Args>
 template <class... Args>
 [[noreturn]] void fail_argument(fmt::format_string<Args...> format, Args&&... args) {
   throw Error(Status::invalid_argument, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The same for one field or parameter of grkan.h, under the name it has there.
+template <class... Args>
+[[noreturn]] void fail_field(const char* field, fmt::format_string<Args...> format,
+                             Args&&... args) {
+  throw Error(Status::invalid_argument, fmt::format(format, std::forward<Args>(args)...), field);
 }
 
 }  // namespace grkan

@@ -21,6 +21,8 @@ namespace grkan {
 enum class Type : std::uint8_t { f32, f64, f16, bf16 };
 enum class Layout : std::uint8_t { channels_last, channels_first };
 
+constexpr bool is_half(Type type) { return type == Type::f16 || type == Type::bf16; }
+
 inline constexpr int kMaxDegree = 15;
 inline constexpr std::int64_t kMaxChannels = std::int64_t{1} << 30;
 
@@ -33,6 +35,7 @@ struct Problem {
   std::int64_t denominator_groups = 1;  // divides channels
   Type x_type = Type::f32;              // of x and dx
   Type y_type = Type::f32;              // of y and dy: x_type, or f32 against f16 or bf16
+  bool half_coefficients = false;       // a, b, da and db of the data's 16-bit type, not of f32
   Layout layout = Layout::channels_last;
 
   bool operator==(const Problem&) const = default;
@@ -54,18 +57,31 @@ struct Problem {
   [[nodiscard]] std::int64_t segments_per_denominator_group() const {
     return segments() / denominator_groups;
   }
-  // The type of the arithmetic, of the coefficients and of their gradients: f64 with f64 data, else
-  // f32.
+  // The type of the arithmetic: f64 with f64 data, else f32.
   [[nodiscard]] Type math_type() const { return x_type == Type::f64 ? Type::f64 : Type::f32; }
+  // The type of the coefficients and of their gradients.
+  [[nodiscard]] Type coefficient_type() const {
+    if (!half_coefficients) return math_type();
+    return is_half(x_type) ? x_type : y_type;
+  }
 };
 
 // Throws invalid_argument, naming the field, unless the problem is one that can be generated.
 void validate(const Problem& problem);
 
+// Coefficients of the type said: the arithmetic's, or beside 16-bit data that type too. Throws
+// invalid_argument for any other.
+void set_coefficient_type(Problem& problem, Type said);
+
 // The printed form, e.g. "p5q4-A-c768-g1x8-f32:bf16-last"; parse_problem is its inverse, throws
 // invalid_argument on any other text, and returns a validated problem.
 std::string to_string(const Problem& problem);
 Problem parse_problem(std::string_view text);
+
+// Its part with the types: "f32", of y where it differs "f32:bf16", of 16-bit coefficients
+// "bf16:bf16:bf16".
+std::string print_types(const Problem& problem);
+void parse_types(std::string_view text, Problem& problem);
 
 std::string_view to_string(Type type);      // "f32" "f64" "f16" "bf16"
 std::string_view to_string(Layout layout);  // "last" "first"

@@ -62,6 +62,7 @@ Task random_task(RandomGenerator& generator) {
       p.y_type = Type::f32;
     }
   }
+  p.half_coefficients = (is_half(p.x_type) || is_half(p.y_type)) && one_in(generator, 3);
   p.layout = one_in(generator, 3) ? Layout::channels_first : Layout::channels_last;
   if (one_in(generator, 3)) return forward_task(p);
   const std::int64_t subset = 1 + below(generator, 7);

@@ -187,7 +187,7 @@ class Evaluation {
   SumReference finish(Sums& sums, const void* tensor, const std::vector<double>& b) {
     return sums.finish(
         [&](std::int64_t i) {
-          return call_.accumulate ? load_element(problem_.math_type(), tensor, i) : 0.0;
+          return call_.accumulate ? load_element(problem_.coefficient_type(), tensor, i) : 0.0;
         },
         b);
   }
@@ -197,7 +197,7 @@ class Evaluation {
     if (!problem_.denominator().absolute_terms()) return b;
     const std::int64_t count = problem_.denominator_groups * problem_.denominator_terms();
     for (std::int64_t i = 0; i < count; ++i) {
-      b.push_back(load_element(problem_.math_type(), call_.b, i));
+      b.push_back(load_element(problem_.coefficient_type(), call_.b, i));
     }
     return b;
   }

@@ -79,7 +79,8 @@ PolynomialValue<T> evaluate(const Polynomial<T>& p, T x, double abs_x, double ti
   for (int i = 0; i <= p.degree; ++i) {
     const double magnitude = p.magnitude[std::size_t(i)];
     if (i > 0) r.abs_derivative += i * magnitude * (r.abs_power + tiny);
-    r.abs_value += magnitude * (power + (i > 1 ? tiny : 0));
+    // A product has an underflow of its own, also where its factors have none.
+    r.abs_value += magnitude * (power + (i > 1 ? tiny : 0)) + (i > 0 ? tiny : 0);
     r.abs_power = power;
     power *= abs_x;
   }
@@ -93,7 +94,7 @@ std::vector<Polynomial<T>> numerators(const Problem& p, const Call& call, double
   for (Polynomial<T>& polynomial : result) {
     polynomial.degree = p.numerator_degree;
     for (int i = 0; i <= p.numerator_degree; ++i) {
-      polynomial.set(i, load_element(p.math_type(), call.a, at++), tiny);
+      polynomial.set(i, load_element(p.coefficient_type(), call.a, at++), tiny);
     }
   }
   return result;
@@ -107,7 +108,7 @@ std::vector<Polynomial<T>> denominators(const Problem& p, const Call& call, doub
   for (Polynomial<T>& polynomial : result) {
     polynomial.degree = p.denominator_degree;
     for (int i = p.denominator().first_power; i <= p.denominator_degree; ++i) {
-      const double b = load_element(p.math_type(), call.b, at++);
+      const double b = load_element(p.coefficient_type(), call.b, at++);
       polynomial.set(i, p.denominator().absolute_terms() ? std::abs(b) : b, tiny);
     }
   }

@@ -85,7 +85,7 @@ void fill_numerator(const SampleBuffer& buffer, const Problem& p, std::uint64_t 
   Random random(seed);
   for (std::int64_t at = 0; at < p.numerator_groups * p.numerator_terms(); ++at) {
     const auto power = int(at % p.numerator_terms());
-    store_element(p.math_type(), buffer.data(), at, coefficient(random, power));
+    store_element(p.coefficient_type(), buffer.data(), at, coefficient(random, power));
   }
 }
 
@@ -117,7 +117,8 @@ void fill_denominator(const SampleBuffer& buffer, const Problem& p, std::uint64_
       }
     }
     for (int i = first; i <= p.denominator_degree; ++i) {
-      store_element(p.math_type(), buffer.data(), group * terms + i - first, b.at(std::size_t(i)));
+      store_element(p.coefficient_type(), buffer.data(), group * terms + i - first,
+                    b.at(std::size_t(i)));
     }
   }
 }
@@ -176,9 +177,9 @@ Sample::Sample(const Task& task, const SampleOptions& options) : task_(task), op
     return SampleBuffer(options.rows, dense, stride, size_of(type), options.misaligned, pattern);
   };
   const auto coefficients = [&](std::int64_t count, std::byte pattern) {
-    return count == 0
-               ? SampleBuffer()
-               : SampleBuffer(1, count, count, size_of(p.math_type()), options.misaligned, pattern);
+    return count == 0 ? SampleBuffer()
+                      : SampleBuffer(1, count, count, size_of(p.coefficient_type()),
+                                     options.misaligned, pattern);
   };
   const std::int64_t a_count = p.numerator_groups * p.numerator_terms();
   const std::int64_t b_count = p.denominator_groups * p.denominator_terms();
@@ -222,8 +223,8 @@ void Sample::reset() {
     if (buffer->data() == nullptr) continue;
     std::memset(buffer->data(), int(kOutputPattern), buffer->bytes());
     if (buffer == &out || !options_.accumulate) continue;
-    const auto count = std::int64_t(buffer->bytes() / size_of(p.math_type()));
-    fill_normal(*buffer, p.math_type(), 1, count, stream++);
+    const auto count = std::int64_t(buffer->bytes() / size_of(p.coefficient_type()));
+    fill_normal(*buffer, p.coefficient_type(), 1, count, stream++);
   }
 }
 

@@ -113,16 +113,12 @@ KernelName parse_symbol(std::string_view symbol) {
   if (split == std::string_view::npos) {
     fail_argument("kernel symbol '{}' has no '__' between problem and schedule", symbol);
   }
-  // '_' stood for '-' everywhere but between two types, where it stood for ':'.
+  // '_' stood for ':' between types, which follow the fourth, and for '-' elsewhere.
   std::string problem(rest.substr(0, split));
-  std::replace(problem.begin(), problem.end(), '_', '-');
-  for (const std::string_view x : {"f32", "f16", "bf16"}) {
-    for (const std::string_view y : {"f32", "f16", "bf16"}) {
-      const std::string flat = fmt::format("-{}-{}-", x, y);
-      if (const std::size_t at = problem.find(flat); at != std::string::npos) {
-        problem.replace(at, flat.size(), fmt::format("-{}:{}-", x, y));
-      }
-    }
+  const std::size_t last = problem.rfind('_');
+  for (std::size_t at = problem.find('_'), count = 0; at != std::string::npos;
+       at = problem.find('_', at)) {
+    problem[at] = count++ < 4 || at == last ? '-' : ':';
   }
   name.task.problem = parse_problem(problem);
   validate(name.task);

@@ -18,6 +18,11 @@ struct Gradients {
   bool db = false;
   bool operator==(const Gradients&) const = default;
   [[nodiscard]] bool any() const { return dx || da || db; }
+  // As GRKAN_DX, GRKAN_DA and GRKAN_DB are or-ed.
+  [[nodiscard]] unsigned bits() const { return (dx ? 1U : 0U) | (da ? 2U : 0U) | (db ? 4U : 0U); }
+  static Gradients of_bits(unsigned bits) {
+    return {.dx = (bits & 1U) != 0, .da = (bits & 2U) != 0, .db = (bits & 4U) != 0};
+  }
 };
 
 struct Task {

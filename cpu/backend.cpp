@@ -85,25 +85,33 @@ Arithmetic CpuBackend::arithmetic(const Task& task, const Schedule& schedule) co
 }
 
 WorkspaceBound CpuBackend::workspace_bound(const Task& task, const Target& /*target*/,
-                                           int /*units*/) const {
+                                           int threads) const {
   const Problem& p = task.problem;
   const bool last = p.layout == Layout::channels_last;
-  std::size_t bytes = 0;
+  std::size_t planes = 0;
   if (last) {
-    bytes += cpu_plane_bytes(p, p.numerator_terms()) + cpu_plane_bytes(p, p.denominator_terms());
+    planes = cpu_plane_bytes(p, p.numerator_terms()) + cpu_plane_bytes(p, p.denominator_terms());
+  } else if (p.half_coefficients) {
+    planes = cpu_widened_bytes(p.numerator_groups, p.numerator_terms()) +
+             cpu_widened_bytes(p.denominator_groups, p.denominator_terms());
   }
-  if (partial_doubles(task) == 0) return {.fixed = bytes};
-  bytes += cpu_partial_bytes(task, SliceShape::make(task, CpuSchedule{}).most_slices);
+  if (partial_doubles(task) == 0) return {.fixed = planes};
+  std::size_t area = 0;
   std::size_t areas = 0;
   for (int vector = 1; vector <= kCpuWidestVector; vector *= 2) {
     for (const bool expanded : {false, true}) {
       if (expanded && !last) continue;
       const std::int64_t doubles =
           cpu_area_doubles(cpu_units(p, expanded, vector), task.sum_terms(), vector);
-      areas = std::max(areas, std::size_t(cpu_most_areas(doubles)) * cpu_area_bytes(doubles));
+      area = std::max(area, cpu_area_bytes(doubles));
+      areas =
+          std::max(areas, std::size_t(cpu_most_areas(doubles, threads)) * cpu_area_bytes(doubles));
     }
   }
-  return {.fixed = bytes + areas};
+  // A call has no more slices than rows and elements of inner, a slice one area.
+  return {.fixed = planes + cpu_partial_bytes(task, SliceShape::make(task, {}).most_slices) + areas,
+          .few = planes,
+          .per_row = cpu_partial_bytes(task, 1) + area};
 }
 
 }  // namespace grkan

@@ -18,7 +18,7 @@ struct CpuCall {
   const void* dy;  // backward
   void* out;       // y or dx, or null where no tensor is written
   // Coefficients in the arithmetic's type. bcast: a [numerator_groups][m + 1] and
-  // b [denominator_groups][terms] as the caller gave them. expand: planes, [m + 1][channels] and
+  // b [denominator_groups][terms], as the caller has them. expand: planes, [m + 1][channels] and
   // [terms][channels].
   const void* a;
   const void* b;

@@ -35,7 +35,7 @@ class CpuDeviceKernel final : public Kernel {
     executor_.get_ready(rows, inner);
   }
   void run(const Call& call, const Workspace& workspace) const override {
-    executor_.run(call, workspace.data);
+    executor_.run(call, workspace.data, workspace.threads);
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <thread>
 
+#include "core/half.h"
 #include "cpu/portable_kernel.h"
 #include "cpu/workspace.h"
 
@@ -67,35 +68,66 @@ void order_stores(const CpuSchedule& schedule) {
 #endif
 }
 
-// [terms][channels] from [groups][terms].
+// Coefficients, or their gradients, as they lie in memory.
 template <class T>
+struct Plain {
+  static double load(const void* from, std::int64_t i) { return static_cast<const T*>(from)[i]; }
+  static void store(void* to, std::int64_t i, double value) { static_cast<T*>(to)[i] = T(value); }
+};
+template <Type type>
+struct Half {
+  static double load(const void* from, std::int64_t i) { return load_element(type, from, i); }
+  static void store(void* to, std::int64_t i, double value) { store_element(type, to, i, value); }
+};
+
+// body(Plain or Half), of the type.
+template <class Body>
+void with_elements(Type type, const Body& body) {
+  switch (type) {
+    case Type::f64:
+      return body(Plain<double>{});
+    case Type::f32:
+      return body(Plain<float>{});
+    case Type::f16:
+      return body(Half<Type::f16>{});
+    case Type::bf16:
+      return body(Half<Type::bf16>{});
+  }
+}
+
+// [terms][channels] from [groups][terms], in the arithmetic's type.
+template <class T, class Elements>
 void spread(const void* coefficients, std::int64_t groups, int terms, std::int64_t channels,
             void* planes) {
-  const auto* from = static_cast<const T*>(coefficients);
   auto* to = static_cast<T*>(planes);
   const std::int64_t width = channels / groups;
   for (int i = 0; i < terms; ++i) {
     for (std::int64_t g = 0; g < groups; ++g, to += width) {
-      std::fill_n(to, width, from[g * terms + i]);
+      std::fill_n(to, width, T(Elements::load(coefficients, g * terms + i)));
     }
   }
 }
 
-template <class T>
+// 16-bit coefficients as they are, in f32.
+void widen(Type type, const void* coefficients, std::int64_t count, void* to) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    static_cast<float*>(to)[i] = float(load_element(type, coefficients, i));
+  }
+}
+
+template <class Elements>
 void write_gradient(void* gradient, std::int64_t entries, const double* partial, bool compensated,
                     bool accumulate, const void* sign_of) {
-  auto* to = static_cast<T*>(gradient);
-  const auto* sign = static_cast<const T*>(sign_of);
   for (std::int64_t i = 0; i < entries; ++i) {
     Compensated total;
     total.sum = compensated ? partial[2 * i] : partial[i];
     if (compensated) total.lost = partial[2 * i + 1];
-    if (sign != nullptr && sign[i] < T(0)) {
+    if (sign_of != nullptr && Elements::load(sign_of, i) < 0) {
       total.sum = -total.sum;
       total.lost = -total.lost;
     }
-    if (accumulate) total.add(double(to[i]));
-    to[i] = T(total.value());
+    if (accumulate) total.add(Elements::load(gradient, i));
+    Elements::store(gradient, i, total.value());
   }
 }
 
@@ -136,15 +168,18 @@ CpuExecutor::CpuExecutor(const Task& task, const CpuSchedule& schedule, CpuKerne
 CpuExecutor::Layout CpuExecutor::layout(std::int64_t slices) const {
   const Problem& p = task_.problem;
   Layout l;
-  if (expanded_) {
-    l.planes_b = cpu_plane_bytes(p, p.numerator_terms());
-    l.partials = l.planes_b + cpu_plane_bytes(p, p.denominator_terms());
+  if (planes()) {
+    const auto bytes = [&](std::int64_t groups, int terms) {
+      return expanded_ ? cpu_plane_bytes(p, terms) : cpu_widened_bytes(groups, terms);
+    };
+    l.planes_b = bytes(p.numerator_groups, p.numerator_terms());
+    l.partials = l.planes_b + bytes(p.denominator_groups, p.denominator_terms());
   }
   l.areas = l.bytes = l.partials;
   if (partial_doubles_ == 0) return l;
   l.areas += cpu_partial_bytes(task_, slices);
   const std::int64_t doubles = units_ * unit_doubles_;
-  l.area_count = int(std::min(slices, cpu_most_areas(doubles)));
+  l.area_count = int(std::min(slices, cpu_most_areas(doubles, pool_.threads())));
   l.bytes = l.areas + std::size_t(l.area_count) * cpu_area_bytes(doubles);
   return l;
 }
@@ -159,14 +194,19 @@ void CpuExecutor::get_ready(std::int64_t rows, std::int64_t inner) const {
 
 void CpuExecutor::make_planes(const Call& call, std::byte* workspace, const Layout& l) const {
   const Problem& p = task_.problem;
-  const auto plane = compensated_ ? &spread<double> : &spread<float>;
-  plane(call.a, p.numerator_groups, p.numerator_terms(), p.channels, workspace);
-  if (p.denominator_terms() > 0) {
-    plane(call.b, p.denominator_groups, p.denominator_terms(), p.channels, workspace + l.planes_b);
-  }
+  const Type type = p.coefficient_type();
+  const auto plane = [&](const void* from, std::int64_t groups, int terms, std::byte* to) {
+    if (!expanded_) return widen(type, from, groups * terms, to);
+    with_elements(type, [&]<class Elements>(Elements /*of*/) {
+      const auto spread_them = compensated_ ? &spread<double, Elements> : &spread<float, Elements>;
+      spread_them(from, groups, terms, p.channels, to);
+    });
+  };
+  plane(call.a, p.numerator_groups, p.numerator_terms(), workspace);
+  plane(call.b, p.denominator_groups, p.denominator_terms(), workspace + l.planes_b);
 }
 
-void CpuExecutor::run(const Call& call, void* workspace) const {
+void CpuExecutor::run(const Call& call, void* workspace, int threads) const {
   const Slices cut = make_slices(shape_, call.rows, call.inner);
   const std::int64_t slices = cut.count();
   const Layout l = layout(slices);
@@ -174,7 +214,7 @@ void CpuExecutor::run(const Call& call, void* workspace) const {
   CpuCall first{};
   first.a = call.a;
   first.b = call.b;
-  if (expanded_) {
+  if (planes()) {
     make_planes(call, base, l);
     first.a = base;
     first.b = base + l.planes_b;
@@ -199,7 +239,7 @@ void CpuExecutor::run(const Call& call, void* workspace) const {
           auto* shared = static_cast<Job*>(context);
           shared->executor.run_slice(*shared, index);
         },
-        &job);
+        &job, threads);
   }
   if (partial_doubles_ == 0) return;
   add_partials(job.partials, slices);
@@ -324,15 +364,17 @@ void CpuExecutor::add_partials(double* partials, std::int64_t slices) const {
 // Rounds once to the gradients. Kernels leave sign(b) of absolute terms to this place; sign(0) is
 // +1.
 void CpuExecutor::finish(const Call& call, const double* partial) const {
-  const auto write = compensated_ ? &write_gradient<double> : &write_gradient<float>;
-  if (da_entries_ > 0) {
-    write(call.da, da_entries_, partial, compensated_, call.accumulate, nullptr);
-  }
-  if (db_entries_ > 0) {
-    const void* sign = task_.problem.denominator().absolute_terms() ? call.b : nullptr;
-    write(call.db, db_entries_, partial + da_entries_ * (compensated_ ? 2 : 1), compensated_,
-          call.accumulate, sign);
-  }
+  const void* sign = task_.problem.denominator().absolute_terms() ? call.b : nullptr;
+  const double* db_partial = partial + da_entries_ * (compensated_ ? 2 : 1);
+  with_elements(task_.problem.coefficient_type(), [&]<class Elements>(Elements /*of*/) {
+    const auto write = &write_gradient<Elements>;
+    if (da_entries_ > 0) {
+      write(call.da, da_entries_, partial, compensated_, call.accumulate, nullptr);
+    }
+    if (db_entries_ > 0) {
+      write(call.db, db_entries_, db_partial, compensated_, call.accumulate, sign);
+    }
+  });
 }
 
 }  // namespace grkan

@@ -3,7 +3,9 @@
 // on the workers' stacks.
 //
 // Workspace, each part 64-byte aligned:
-//   planes    expand only: a and b of every column, [m + 1][channels] and [terms][channels]
+//   planes    expand: a and b of every column, [m + 1][channels] and [terms][channels]; bcast,
+//   where
+//             the caller's are of 16 bits: a and b in f32
 //   partials  with sums: double[slices][partial_doubles]: da and db of one slice, reduced from the
 //             lanes of an area
 //   areas     with sums: what kernels add into (CpuCall::sums); one for each slice under way, so
@@ -31,8 +33,8 @@ class CpuExecutor {
   [[nodiscard]] std::size_t workspace_size(std::int64_t rows, std::int64_t inner) const;
   // Starts the pool's threads where a call of this size would use them.
   void get_ready(std::int64_t rows, std::int64_t inner) const;
-  // rows and inner are positive.
-  void run(const Call& call, void* workspace) const;
+  // rows and inner are positive. On at most `threads` threads (0: all).
+  void run(const Call& call, void* workspace, int threads = 0) const;
 
  private:
   struct Layout {
@@ -44,6 +46,8 @@ class CpuExecutor {
   };
   struct Job;
 
+  // a and b lie in the workspace, not where the caller has them.
+  [[nodiscard]] bool planes() const { return expanded_ || task_.problem.half_coefficients; }
   [[nodiscard]] Layout layout(std::int64_t slices) const;
   void make_planes(const Call& call, std::byte* workspace, const Layout& layout) const;
   void run_slice(Job& job, std::int64_t index) const;

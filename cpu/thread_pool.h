@@ -1,4 +1,4 @@
-// Runs the slices of a call on several threads: the context's own pool, or the caller's.
+// Runs the slices of a call on several threads: the context's own, or the caller's.
 #pragma once
 
 #include <atomic>
@@ -26,10 +26,11 @@ class ThreadPool {
   [[nodiscard]] int threads() const { return threads_; }
   // Makes the threads now, so that a later run does not.
   void start();
-  // body(context, i) for i in [0, count), each once, on any threads; returns when all are done.
-  // Concurrent calls are right: they take turns. The body must not throw. After a fork the child
-  // gets threads of its own.
-  void run(std::int64_t count, Body body, void* context);
+  // body(context, i) for i in [0, count), each once, on any threads but at most `most` (0: all),
+  // the caller's among them; returns when all are done. The body must not throw. A call that finds
+  // the threads at another one's work does its own alone. After a fork the child gets threads of
+  // its own; where the system refuses threads, those that were made do the work.
+  void run(std::int64_t count, Body body, void* context, int most = 0);
 
  private:
   struct Pool;

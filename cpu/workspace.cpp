@@ -22,6 +22,10 @@ std::size_t cpu_plane_bytes(const Problem& problem, int terms) {
                      size_of(problem.math_type()));
 }
 
+std::size_t cpu_widened_bytes(std::int64_t groups, int terms) {
+  return cpu_aligned(std::size_t(groups) * std::size_t(terms) * sizeof(float));
+}
+
 std::size_t cpu_partial_bytes(const Task& task, std::int64_t slices) {
   return cpu_aligned(std::size_t(slices * partial_doubles(task)) * sizeof(double));
 }
@@ -38,9 +42,10 @@ std::size_t cpu_area_bytes(std::int64_t doubles) {
   return cpu_aligned(std::size_t(doubles) * sizeof(double));
 }
 
-std::int64_t cpu_most_areas(std::int64_t doubles) {
-  return std::clamp<std::int64_t>(kAreaBytes / (doubles * std::int64_t{sizeof(double)}), 8,
-                                  kMostAreas);
+std::int64_t cpu_most_areas(std::int64_t doubles, int threads) {
+  const std::int64_t most = std::clamp<std::int64_t>(
+      kAreaBytes / (doubles * std::int64_t{sizeof(double)}), 8, kMostAreas);
+  return std::min<std::int64_t>(most, threads);
 }
 
 }  // namespace grkan

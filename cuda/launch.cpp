@@ -169,7 +169,7 @@ std::array<CudaClear, 2> cuda_clears(const Task& task, const CudaSchedule& s,
   if (s.sums == CudaSchedule::last_block) return {{{call.counters, counter_bytes(launch)}, {}}};
   if (s.sums != CudaSchedule::block_atomics || call.accumulate_da != 0) return {};
   const Problem& p = task.problem;
-  const auto size = std::int64_t(size_of(p.math_type()));
+  const auto size = std::int64_t(size_of(p.coefficient_type()));
   std::array<CudaClear, 2> clears;
   if (task.gradients.da) clears[0] = {call.da, p.numerator_groups * p.numerator_terms() * size};
   if (task.gradients.db) {

@@ -31,6 +31,7 @@ std::string why_illegal_sums(const Task& task, const CudaSchedule& s, const Targ
   if (determinism != Determinism::not_guaranteed) {
     return "blockatomics adds in any order; it needs determinism not_guaranteed";
   }
+  if (task.problem.half_coefficients) return "blockatomics adds to gradients of f32 or f64";
   // Its error grows with the blocks of a group, which must therefore be few.
   if (task.problem.layout == Layout::channels_first) return "blockatomics needs channels-last";
   if (s.slab != 0) return "blockatomics goes with blocks, not with slab";

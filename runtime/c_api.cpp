@@ -27,16 +27,22 @@ struct grkan_plan {
 namespace grkan {
 namespace {
 
-std::string& last_error() {
-  thread_local std::string message;
-  return message;
+struct LastError {
+  std::string message;
+  const char* field = "";
+};
+
+LastError& last_error() {
+  thread_local LastError error;
+  return error;
 }
 
-grkan_status remember(Status status, const char* message) noexcept {
+grkan_status remember(Status status, const char* message, const char* field = "") noexcept {
+  last_error().field = field;
   try {
-    last_error() = message;
+    last_error().message = message;
   } catch (...) {
-    last_error().clear();
+    last_error().message.clear();
   }
   return grkan_status(status);
 }
@@ -48,7 +54,7 @@ grkan_status guarded(const Body& body) noexcept {
     body();
     return GRKAN_OK;
   } catch (const Error& error) {
-    return remember(error.status(), error.what());
+    return remember(error.status(), error.what(), error.field());
   } catch (const std::bad_alloc&) {
     return remember(Status::out_of_memory, "out of memory; use fewer rows or free some");
   } catch (const std::exception& error) {
@@ -60,17 +66,18 @@ grkan_status guarded(const Body& body) noexcept {
 
 template <class T>
 T& needed(T* pointer, const char* name) {
-  if (pointer == nullptr) fail_argument("{} is null; bring one", name);
+  if (pointer == nullptr) fail_field(name, "{} is null; bring one", name);
   return *pointer;
 }
 
 // No struct will ever be longer; a larger size is a size that was not set.
 constexpr std::size_t kLargestStruct = 4096;
 
-void check_struct(const void* bytes, std::size_t size, std::size_t known, const char* name) {
-  if (size < known || size > kLargestStruct) {
-    fail_argument("{}.size is {}; expected sizeof({}), {} in this version", name, size, name,
-                  known);
+void check_struct(const void* bytes, std::size_t size, std::size_t first, std::size_t known,
+                  const char* name) {
+  if (size < first || size > kLargestStruct) {
+    fail_field("size", "{}.size is {}; expected sizeof({}), {} in this version", name, size, name,
+               known);
   }
   // A newer caller's fields must not ask for anything.
   const auto* at = static_cast<const unsigned char*>(bytes);
@@ -84,18 +91,26 @@ void check_struct(const void* bytes, std::size_t size, std::size_t known, const 
   }
 }
 
-// A struct of the caller: not null, and of a size that this version takes.
+// A struct of the caller: not null, and of a size that this version takes, from `first` on, which
+// its first version had; what an older caller's does not have is zero.
 template <class T>
-const T& checked(const T* given, const char* name) {
-  const T& value = needed(given, name);
-  if (value.size != sizeof(T)) check_struct(given, value.size, sizeof(T), name);
+T checked(const T* given, const char* name, std::size_t first = sizeof(T)) {
+  const std::size_t size = needed(given, name).size;
+  if (size == sizeof(T)) return *given;
+  check_struct(given, size, first, sizeof(T), name);
+  T value{};
+  std::memcpy(&value, given, std::min(size, sizeof(T)));
   return value;
 }
 
 void check_value(const char* field, std::int32_t value, std::int32_t least, std::int32_t most) {
   if (value < least || value > most) {
-    fail_argument("{} {} is unknown; use {} to {}", field, value, least, most);
+    fail_field(field, "{} {} is unknown; use {} to {}", field, value, least, most);
   }
+}
+
+void check_zero(const char* field, std::int32_t value) {
+  if (value != 0) fail_field(field, "{} is {}; use 0", field, value);
 }
 
 Problem problem_of(const grkan_problem& from) {
@@ -104,6 +119,8 @@ Problem problem_of(const grkan_problem& from) {
   check_value("layout", from.layout, GRKAN_CHANNELS_LAST, GRKAN_CHANNELS_FIRST);
   check_value("x_type", from.x_type, GRKAN_F32, GRKAN_BF16);
   check_value("y_type", from.y_type, 0, GRKAN_BF16);
+  check_value("coefficient_type", from.coefficient_type, 0, GRKAN_BF16);
+  check_zero("reserved", from.reserved);
   Problem p;
   p.numerator_degree = from.numerator_degree;
   p.denominator_degree = from.denominator_degree;
@@ -113,6 +130,9 @@ Problem problem_of(const grkan_problem& from) {
   p.denominator_groups = from.denominator_groups;
   p.x_type = Type(from.x_type - GRKAN_F32);
   p.y_type = from.y_type == 0 ? p.x_type : Type(from.y_type - GRKAN_F32);
+  if (from.coefficient_type != 0) {
+    set_coefficient_type(p, Type(from.coefficient_type - GRKAN_F32));
+  }
   p.layout = Layout(from.layout - GRKAN_CHANNELS_LAST);
   validate(p);
   return p;
@@ -131,6 +151,8 @@ grkan_problem c_problem_of(const Problem& from) {
   p.channels = from.channels;
   p.numerator_groups = from.numerator_groups;
   p.denominator_groups = from.denominator_groups;
+  if (from.half_coefficients)
+    p.coefficient_type = std::int32_t(from.coefficient_type()) + GRKAN_F32;
   return p;
 }
 
@@ -167,8 +189,8 @@ ContextOptions options_of(const grkan_context_options& from) {
 
 Direction direction_of(std::int32_t direction) {
   if (direction != GRKAN_FORWARD && direction != GRKAN_BACKWARD) {
-    fail_argument("direction {} is unknown; use GRKAN_FORWARD (1) or GRKAN_BACKWARD (2)",
-                  direction);
+    fail_field("direction", "direction {} is unknown; use GRKAN_FORWARD (1) or GRKAN_BACKWARD (2)",
+               direction);
   }
   return direction == GRKAN_FORWARD ? Direction::forward : Direction::backward;
 }
@@ -184,10 +206,6 @@ std::int64_t inner_of(const Plan& plan, std::int64_t inner) {
   return last && inner == 0 ? 1 : inner;
 }
 
-void check_zero(const char* field, std::int32_t value) {
-  if (value != 0) fail_argument("{} is {}; use 0", field, value);
-}
-
 }  // namespace
 }  // namespace grkan
 
@@ -197,7 +215,9 @@ const char* grkan_version(void) { return kVersion; }
 
 const char* grkan_status_name(grkan_status status) { return status_name(Status(status)); }
 
-const char* grkan_last_error(void) { return last_error().c_str(); }
+const char* grkan_last_error(void) { return last_error().message.c_str(); }
+
+const char* grkan_last_error_field(void) { return last_error().field; }
 
 void grkan_text_free(grkan_text* text) {
   if (text == nullptr) return;
@@ -207,7 +227,9 @@ void grkan_text_free(grkan_text* text) {
 }
 
 grkan_status grkan_problem_validate(const grkan_problem* problem) {
-  return guarded([&] { problem_of(checked(problem, "grkan_problem")); });
+  return guarded([&] {
+    problem_of(checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)));
+  });
 }
 
 grkan_status grkan_problem_parse(const char* text, grkan_problem* problem) {
@@ -219,7 +241,9 @@ grkan_status grkan_problem_parse(const char* text, grkan_problem* problem) {
 
 grkan_status grkan_problem_print(const grkan_problem* problem, grkan_text* text) {
   return guarded([&] {
-    fill_text(needed(text, "text"), to_string(problem_of(checked(problem, "grkan_problem"))));
+    fill_text(needed(text, "text"),
+              to_string(problem_of(
+                  checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)))));
   });
 }
 
@@ -240,7 +264,8 @@ grkan_status grkan_plan_create(grkan_context* context, const grkan_problem* prob
                                const char* device, int32_t gradients, grkan_plan** plan) {
   return guarded([&] {
     Context& owner = needed(context, "context").context;
-    const Problem p = problem_of(checked(problem, "grkan_problem"));
+    const Problem p =
+        problem_of(checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)));
     const Gradients asked = gradients_of(gradients);
     const char* name = &needed(device, "device");
     grkan_plan*& result = needed(plan, "plan");
@@ -267,44 +292,67 @@ grkan_status grkan_plan_workspace_size(const grkan_plan* plan, int32_t direction
   });
 }
 
+grkan_status grkan_plan_workspace_for_rows(const grkan_plan* plan, int32_t direction, int64_t rows,
+                                           int64_t inner, size_t* bytes) {
+  return guarded([&] {
+    const Plan& p = needed(plan, "plan").plan;
+    const std::size_t size = p.workspace_size(direction_of(direction), rows, inner_of(p, inner));
+    needed(bytes, "bytes") = size;
+  });
+}
+
+grkan_status grkan_plan_is_prepared(const grkan_plan* plan, int32_t direction, int64_t rows,
+                                    int64_t inner, int32_t* prepared) {
+  return guarded([&] {
+    const Plan& p = needed(plan, "plan").plan;
+    const bool ready = p.is_prepared(direction_of(direction), rows, inner_of(p, inner));
+    needed(prepared, "prepared") = ready ? 1 : 0;
+  });
+}
+
 grkan_status grkan_forward(grkan_plan* plan, const grkan_forward_args* args) {
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
-    const grkan_forward_args& g = checked(args, "grkan_forward_args");
-    p.run(Direction::forward,
-          {.rows = g.rows,
-           .inner = inner_of(p, g.inner),
-           .x = g.x,
-           .x_stride = g.x_stride,
-           .out = g.y,
-           .out_stride = g.y_stride,
-           .a = g.a,
-           .b = g.b},
-          {.data = g.workspace, .size = g.workspace_size, .stream = g.stream});
+    const grkan_forward_args g =
+        checked(args, "grkan_forward_args", offsetof(grkan_forward_args, threads));
+    check_value("threads", g.threads, 0, kMostThreads);
+    check_zero("reserved", g.reserved);
+    p.run(
+        Direction::forward,
+        {.rows = g.rows,
+         .inner = inner_of(p, g.inner),
+         .x = g.x,
+         .x_stride = g.x_stride,
+         .out = g.y,
+         .out_stride = g.y_stride,
+         .a = g.a,
+         .b = g.b},
+        {.data = g.workspace, .size = g.workspace_size, .stream = g.stream, .threads = g.threads});
   });
 }
 
 grkan_status grkan_backward(grkan_plan* plan, const grkan_backward_args* args) {
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
-    const grkan_backward_args& g = checked(args, "grkan_backward_args");
+    const grkan_backward_args g = checked(args, "grkan_backward_args");
     check_value("accumulate", g.accumulate, 0, 1);
-    check_zero("reserved", g.reserved);
-    p.run(Direction::backward,
-          {.rows = g.rows,
-           .inner = inner_of(p, g.inner),
-           .x = g.x,
-           .x_stride = g.x_stride,
-           .dy = g.dy,
-           .dy_stride = g.dy_stride,
-           .out = g.dx,
-           .out_stride = g.dx_stride,
-           .a = g.a,
-           .b = g.b,
-           .da = g.da,
-           .db = g.db,
-           .accumulate = g.accumulate != 0},
-          {.data = g.workspace, .size = g.workspace_size, .stream = g.stream});
+    check_value("threads", g.threads, 0, kMostThreads);
+    p.run(
+        Direction::backward,
+        {.rows = g.rows,
+         .inner = inner_of(p, g.inner),
+         .x = g.x,
+         .x_stride = g.x_stride,
+         .dy = g.dy,
+         .dy_stride = g.dy_stride,
+         .out = g.dx,
+         .out_stride = g.dx_stride,
+         .a = g.a,
+         .b = g.b,
+         .da = g.da,
+         .db = g.db,
+         .accumulate = g.accumulate != 0},
+        {.data = g.workspace, .size = g.workspace_size, .stream = g.stream, .threads = g.threads});
   });
 }
 
@@ -321,17 +369,18 @@ grkan_status grkan_plan_tune(grkan_plan* plan, const grkan_tune_options* options
                              grkan_text* json) {
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
-    const grkan_tune_options& g = checked(options, "grkan_tune_options");
+    const grkan_tune_options g = checked(options, "grkan_tune_options");
     check_value("direction", g.direction, 0, GRKAN_FORWARD | GRKAN_BACKWARD);
     check_value("strict", g.strict, 0, 1);
     check_zero("reserved", g.reserved);
     TuneOptions chosen;
     chosen.effort = effort_of(g.effort, Effort::quick);
     if (chosen.effort < Effort::quick) {
-      fail_argument("effort {} does not tune; use quick, thorough or exhaustive", g.effort);
+      fail_field("effort", "effort {} does not tune; use quick, thorough or exhaustive", g.effort);
     }
     if (!(g.budget_seconds >= 0)) {
-      fail_argument("budget_seconds {} is negative; use 0 for the effort's own", g.budget_seconds);
+      fail_field("budget_seconds", "budget_seconds {} is negative; use 0 for the effort's own",
+                 g.budget_seconds);
     }
     chosen.budget_seconds = g.budget_seconds;
     chosen.strict = g.strict != 0;

@@ -37,9 +37,9 @@ struct CallCheck::Span {
   }
   void must_not_overlap(const Span& other) const {
     if (overlaps(other)) {
-      fail_argument("{} ({}, {} bytes) overlaps {} ({}, {} bytes); give it memory of its own", name,
-                    static_cast<const void*>(begin), bytes, other.name,
-                    static_cast<const void*>(other.begin), other.bytes);
+      fail_field(name, "{} ({}, {} bytes) overlaps {} ({}, {} bytes); give it memory of its own",
+                 name, static_cast<const void*>(begin), bytes, other.name,
+                 static_cast<const void*>(other.begin), other.bytes);
     }
   }
 };
@@ -51,46 +51,52 @@ CallCheck::CallCheck(const Task& task, WorkspaceBound workspace, bool on_cpu)
       channels_first_(task.problem.layout == Layout::channels_first),
       x_size_(size_of(task.problem.x_type)),
       y_size_(size_of(task.problem.y_type)),
-      math_size_(size_of(task.problem.math_type())),
+      coefficient_size_(size_of(task.problem.coefficient_type())),
       a_entries_(task.problem.numerator_groups * task.problem.numerator_terms()),
       b_entries_(task.problem.denominator_groups * task.problem.denominator_terms()) {}
 
 void CallCheck::check_size(std::int64_t rows, std::int64_t inner) const {
-  if (rows < 0) fail_argument("rows {} is negative; use 0 or more", rows);
+  if (rows < 0) fail_field("rows", "rows {} is negative; use 0 or more", rows);
   if (!channels_first_ && inner != 1) {
-    fail_argument("inner {} came with channels-last, where it is 1; use 1, or channels-first",
-                  inner);
+    fail_field("inner", "inner {} came with channels-last, where it is 1; use 1, or channels-first",
+               inner);
   }
-  if (inner < 0) fail_argument("inner {} is negative; use 0 or more", inner);
+  if (inner < 0) fail_field("inner", "inner {} is negative; use 0 or more", inner);
   const std::int64_t row = product(task_.problem.channels, inner);
   if (product(product(rows, row), 8) > kLargest) {
-    fail_argument(
-        "rows {} x channels {} x inner {} are more elements than can be addressed; use "
-        "fewer rows",
-        rows, task_.problem.channels, inner);
+    fail_field("rows",
+               "rows {} x channels {} x inner {} are more elements than can be addressed; use "
+               "fewer rows",
+               rows, task_.problem.channels, inner);
   }
 }
 
-CallCheck::Span CallCheck::tensor(const char* name, const void* pointer, std::int64_t stride,
+struct CallCheck::Stride {
+  const char* name;
+  std::int64_t value;
+  bool input;
+};
+
+CallCheck::Span CallCheck::tensor(const char* name, const void* pointer, const Stride& stride,
                                   std::size_t size, const Call& call) const {
   const std::int64_t row = task_.problem.channels * call.inner;
   if (call.rows == 0 || row == 0) return {.name = name};
   if (pointer == nullptr) {
-    fail_argument("{} is null, but {} rows were given; bring its memory", name, call.rows);
+    fail_field(name, "{} is null, but {} rows were given; bring its memory", name, call.rows);
   }
   if (reinterpret_cast<std::uintptr_t>(pointer) % size != 0) {
-    fail_argument("{} is at {}, not aligned to its element of {} bytes", name, pointer, size);
+    fail_field(name, "{} is at {}, not aligned to its element of {} bytes", name, pointer, size);
   }
-  if (call.rows > 1 && stride < row) {
-    fail_argument("{}_stride {} is less than a row's {} elements; strides are in elements", name,
-                  stride, row);
+  if (call.rows > 1 && stride.value < row && !(stride.input && stride.value == 0)) {
+    fail_field(stride.name, "{} {} is less than a row's {} elements; strides are in elements",
+               stride.name, stride.value, row);
   }
   const auto bytes = std::int64_t(size);
-  const std::int64_t step = call.rows > 1 ? product(stride, bytes) : 0;
+  const std::int64_t step = call.rows > 1 ? product(stride.value, bytes) : 0;
   const std::int64_t last = product(step, call.rows - 1);
   if (step > kLargest || last > kLargest - row * bytes) {
-    fail_argument("{}_stride {} x rows {} is more than can be addressed; use fewer rows", name,
-                  stride, call.rows);
+    fail_field(stride.name, "{} {} x rows {} is more than can be addressed; use fewer rows",
+               stride.name, stride.value, call.rows);
   }
   return {name, static_cast<const std::byte*>(pointer), last + row * bytes, row * bytes, step};
 }
@@ -99,10 +105,10 @@ CallCheck::Span CallCheck::dense(const char* name, const void* pointer, std::int
                                  std::size_t size) {
   if (entries == 0) return {.name = name};
   if (pointer == nullptr) {
-    fail_argument("{} is null, but it has {} entries; bring its memory", name, entries);
+    fail_field(name, "{} is null, but it has {} entries; bring its memory", name, entries);
   }
   if (reinterpret_cast<std::uintptr_t>(pointer) % size != 0) {
-    fail_argument("{} is at {}, not aligned to its element of {} bytes", name, pointer, size);
+    fail_field(name, "{} is at {}, not aligned to its element of {} bytes", name, pointer, size);
   }
   const std::int64_t bytes = entries * std::int64_t(size);
   return {name, static_cast<const std::byte*>(pointer), bytes, bytes, 0};
@@ -111,43 +117,47 @@ CallCheck::Span CallCheck::dense(const char* name, const void* pointer, std::int
 void CallCheck::check(const Call& call, const Workspace& workspace) const {
   check_size(call.rows, call.inner);
   if (on_cpu_ && workspace.stream != nullptr) {
-    fail_argument("stream is {}, but a CPU plan has no streams; give NULL", workspace.stream);
+    fail_field("stream", "stream is {}, but a CPU plan has no streams; give NULL",
+               workspace.stream);
   }
   const bool empty = call.rows == 0 || call.inner == 0;
   const bool backward = task_.backward();
   const Gradients& wanted = task_.gradients;
   const auto unasked = [](const char* name, const void* pointer) {
     if (pointer != nullptr) {
-      fail_argument(
-          "{} is {}, but the plan was not made for this gradient; give NULL, or make the "
-          "plan with it",
-          name, pointer);
+      fail_field(name,
+                 "{} is {}, but the plan was not made for this gradient; give NULL, or make the "
+                 "plan with it",
+                 name, pointer);
     }
   };
-  const Span x = tensor("x", call.x, call.x_stride, x_size_, call);
-  const Span dy = backward ? tensor("dy", call.dy, call.dy_stride, y_size_, call) : Span{};
-  const Span a = dense("a", call.a, empty ? 0 : a_entries_, math_size_);
-  const Span b = dense("b", call.b, empty ? 0 : b_entries_, math_size_);
+  const Span x = tensor("x", call.x, {"x_stride", call.x_stride, true}, x_size_, call);
+  const Span dy =
+      backward ? tensor("dy", call.dy, {"dy_stride", call.dy_stride, true}, y_size_, call) : Span{};
+  const Span a = dense("a", call.a, empty ? 0 : a_entries_, coefficient_size_);
+  const Span b = dense("b", call.b, empty ? 0 : b_entries_, coefficient_size_);
   Span out;
   Span da;
   Span db;
   if (!backward) {
-    out = tensor("y", call.out, call.out_stride, y_size_, call);
+    out = tensor("y", call.out, {"y_stride", call.out_stride, false}, y_size_, call);
   } else {
-    if (wanted.dx) out = tensor("dx", call.out, call.out_stride, x_size_, call);
-    if (wanted.da) da = dense("da", call.da, a_entries_, math_size_);
-    if (wanted.db) db = dense("db", call.db, b_entries_, math_size_);
+    if (wanted.dx)
+      out = tensor("dx", call.out, {"dx_stride", call.out_stride, false}, x_size_, call);
+    if (wanted.da) da = dense("da", call.da, a_entries_, coefficient_size_);
+    if (wanted.db) db = dense("db", call.db, b_entries_, coefficient_size_);
     if (!wanted.dx) unasked("dx", call.out);
     if (!wanted.da) unasked("da", call.da);
     if (!wanted.db) unasked("db", call.db);
   }
-  const std::size_t needed = empty ? 0 : workspace_.bytes(call.inner);
+  const std::size_t needed = empty ? 0 : workspace_.bytes(call.rows, call.inner);
   if (workspace.size < needed || (workspace.data == nullptr && needed > 0)) {
-    fail_argument("workspace of {} bytes at {} is too small; this plan needs {} bytes",
-                  workspace.size, workspace.data, needed);
+    fail_field("workspace_size",
+               "workspace of {} bytes at {} is too small; a call of this size needs {} bytes",
+               workspace.size, workspace.data, needed);
   }
   if (needed > 0 && reinterpret_cast<std::uintptr_t>(workspace.data) % 64 != 0) {
-    fail_argument("workspace is at {}, not aligned to 64 bytes", workspace.data);
+    fail_field("workspace", "workspace is at {}, not aligned to 64 bytes", workspace.data);
   }
   const Span space = {"workspace", static_cast<const std::byte*>(workspace.data),
                       std::int64_t(needed), std::int64_t(needed), 0};

@@ -23,7 +23,9 @@ class CallCheck {
 
  private:
   struct Span;
-  [[nodiscard]] Span tensor(const char* name, const void* pointer, std::int64_t stride,
+  // stride: its value, under the name it has in grkan.h. An input's may be 0: all rows are one.
+  struct Stride;
+  [[nodiscard]] Span tensor(const char* name, const void* pointer, const Stride& stride,
                             std::size_t size, const Call& call) const;
   [[nodiscard]] static Span dense(const char* name, const void* pointer, std::int64_t entries,
                                   std::size_t size);
@@ -34,7 +36,7 @@ class CallCheck {
   bool channels_first_;
   std::size_t x_size_;
   std::size_t y_size_;
-  std::size_t math_size_;
+  std::size_t coefficient_size_;
   std::int64_t a_entries_;
   std::int64_t b_entries_;
 };

@@ -12,28 +12,26 @@
 namespace grkan {
 namespace {
 
-constexpr int kMaxThreads = 1024;
-
 // Empty counts as unset, as everywhere.
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 
-int checked_threads(int threads, std::string_view where) {
-  if (threads < 1 || threads > kMaxThreads) {
-    fail_argument("{} {} is out of range; use 1 to {}", where, threads, kMaxThreads);
+int checked_threads(int threads, const char* where) {
+  if (threads < 1 || threads > kMostThreads) {
+    fail_field(where, "{} {} is out of range; use 1 to {}", where, threads, kMostThreads);
   }
   return threads;
 }
 
 int threads_of_environment() {
   const std::string text = variable("GRKAN_THREADS");
-  if (text.empty()) return std::min(available_processors(), kMaxThreads);
+  if (text.empty()) return std::min(available_processors(), kMostThreads);
   int threads = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
   if (error != std::errc() || stop != text.data() + text.size()) {
-    fail_argument("GRKAN_THREADS '{}' is not a number; use 1 to {}", text, kMaxThreads);
+    fail_argument("GRKAN_THREADS '{}' is not a number; use 1 to {}", text, kMostThreads);
   }
   return checked_threads(threads, "GRKAN_THREADS");
 }
@@ -66,8 +64,9 @@ ContextOptions resolve(ContextOptions options) {
   if (options.cuda_driver.empty()) options.cuda_driver = variable("GRKAN_CUDA_DRIVER");
   if (options.compiler.empty()) options.compiler = variable("GRKAN_COMPILER");
   if ((options.allocator.alloc == nullptr) != (options.allocator.free == nullptr)) {
-    fail_argument("alloc and free go together, but only {} came; give both or neither",
-                  options.allocator.alloc == nullptr ? "free" : "alloc");
+    fail_field(options.allocator.alloc == nullptr ? "alloc" : "free",
+               "alloc and free go together, but only {} came; give both or neither",
+               options.allocator.alloc == nullptr ? "free" : "alloc");
   }
   return options;
 }

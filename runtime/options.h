@@ -14,6 +14,8 @@
 
 namespace grkan {
 
+inline constexpr int kMostThreads = 1024;
+
 struct ContextOptions {
   std::string cache_dir =
       {};  // empty: GRKAN_CACHE_DIR, else XDG_CACHE_HOME/grkan, else HOME/.cache/grkan

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,10 +40,15 @@ class Plan {
   void prepare(Range rows, Range inner);
   // Bytes that a call of any rows and of up to `inner` must bring; never changes.
   [[nodiscard]] std::size_t workspace_size(Direction direction, std::int64_t inner = 1) const;
+  // Bytes that a call of up to so many rows must bring; no more, and never changing either.
+  [[nodiscard]] std::size_t workspace_size(Direction direction, std::int64_t rows,
+                                           std::int64_t inner) const;
   // Checks the call (throws invalid_argument, nothing written), prepares its size where that was
-  // not done, and runs it.
+  // not done, and runs it. A gradient whose pointer is null is not computed.
   void run(Direction direction, const Call& call, const Workspace& workspace);
 
+  // That a call of this size finds its kernel loaded.
+  [[nodiscard]] bool is_prepared(Direction direction, std::int64_t rows, std::int64_t inner) const;
   // What a call of this size would run; prepares nothing.
   Choice choose(Direction direction, std::int64_t rows, std::int64_t inner);
   // The same as a JSON document, with what the compiler said of the kernel.
@@ -57,11 +63,19 @@ class Plan {
 
  private:
   [[nodiscard]] PlanTable& table(Direction direction) const;
+  // Of the gradients that a call brings memory for.
+  PlanTable& table_of(const Call& call);
+  void refresh_parts();
 
   Context& context_;
   Problem problem_;
   Device& device_;
+  // Backward of all gradients, where the plan has fewer: its tuning serves theirs.
+  std::unique_ptr<PlanTable> whole_;
   std::array<std::unique_ptr<PlanTable>, 2> tables_;  // by direction; backward's may be null
+  // Of fewer gradients than the plan's, by their bits; made by the first call that has them.
+  std::array<std::atomic<PlanTable*>, 8> parts_{};
+  std::array<WorkspaceBound, 2> workspaces_;  // by direction; whatever gradients a call has
 };
 
 }  // namespace grkan

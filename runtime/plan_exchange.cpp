@@ -76,6 +76,7 @@ void Plan::import_choices(std::string_view bytes) {
   for (std::size_t i = 0; i < tables_.size(); ++i) {
     if (tables_.at(i) != nullptr) tables_.at(i)->import(std::move(imported.at(i)));
   }
+  refresh_parts();
 }
 
 }  // namespace grkan

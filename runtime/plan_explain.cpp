@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/bounds.h"
+#include "core/error.h"
 #include "core/json.h"
 #include "core/version.h"
 #include "runtime/plan.h"
@@ -38,12 +39,34 @@ void add_evidence(Json& json, const Choice& choice) {
   set_null(json, "loss_estimate", "there is no cost model for sizes between measured ones");
 }
 
+// Empty where what the cache lacks can be compiled.
+std::string why_no_compiler(Compiler& compiler, const Target& target) {
+  try {
+    (void)compiler.describe(target);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 }  // namespace
 
 std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t inner) {
-  const Choice choice = choose(direction, rows, inner);
+  Choice choice = choose(direction, rows, inner);
   const Task& t = task(direction);
   const Target& target = device_.target();
+  std::optional<Binary> binary;
+  if (!target.name.empty()) {
+    const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
+    binary = context_.binaries().cached(t, choice.schedule, target, hint);
+  }
+  // What PlanTable does then.
+  if (!binary && !target.name.empty() && !target.cuda() &&
+      !why_no_compiler(context_.compiler(), target).empty()) {
+    choice.schedule = device_.portable(t)->schedule();
+    choice.evidence = "portable";
+    choice.winner.reset();
+  }
   Json json = {{"schema", kSchema},
                {"grkan", kVersion},
                {"task", to_string(t)},
@@ -68,11 +91,6 @@ std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t i
   } else {
     set_null(json, "finite_below",
              fmt::format("variant {} has poles", to_string(t.problem.variant)));
-  }
-  std::optional<Binary> binary;
-  if (!target.name.empty()) {
-    const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
-    binary = context_.binaries().cached(t, choice.schedule, target, hint);
   }
   json["cached"] = binary.has_value();
   if (binary) {

@@ -45,16 +45,17 @@ void cut(Range& range, std::int64_t at, const Range& boundary) {
 
 Range checked_range(const char* name, Range range, std::int64_t least) {
   if (range.low < least || range.high < range.low) {
-    fail_argument("{} {} to {} is not a range; use numbers of at least {}, the lower one first",
-                  name, range.low, range.high, least);
+    fail_field(name, "{} {} to {} is not a range; use numbers of at least {}, the lower one first",
+               name, range.low, range.high, least);
   }
   return {std::max<std::int64_t>(1, range.low), std::max<std::int64_t>(1, range.high)};
 }
 
-PlanTable::PlanTable(Context& context, Device& device, const Task& task)
+PlanTable::PlanTable(Context& context, Device& device, const Task& task, PlanTable* whole)
     : context_(context),
       device_(device),
       task_(task),
+      whole_(whole),
       workspace_(device.workspace_bound(task)),
       check_(task, workspace_, device_kind(device.info().name) == DeviceKind::cpu),
       inner_buckets_(task.problem.layout == Layout::channels_first ? kBuckets : 1),
@@ -70,40 +71,79 @@ const std::vector<StoredWinner>& PlanTable::known_winners() {
   return winners_.emplace(context_.cache().winners(task_, device_.target().name));
 }
 
-// The choice for one size; its ranges are that size alone.
-Choice PlanTable::choose_exactly(std::int64_t rows, std::int64_t inner) {
-  Choice choice;
-  choice.rows = {rows, rows};
-  choice.inner = {inner, inner};
-  for (const Choice& from : imported_) {
-    if (!from.rows.holds(rows) || !from.inner.holds(inner)) continue;
-    choice.schedule = from.schedule;
-    choice.evidence = "imported";
-    return choice;
-  }
-  if (device_.target().name.empty()) {
-    choice.schedule = device_.portable(task_)->schedule();
-    choice.evidence = "portable";
-    return choice;
-  }
+std::optional<Choice> PlanTable::choose_winner_at(std::int64_t rows, std::int64_t inner) {
   const Determinism determinism = context_.options().determinism;
   auto found = choose_winner(known_winners(), {.task = task_,
                                                .device = describe(device_.info()),
                                                .determinism = determinism,
                                                .rows = rows,
                                                .inner = inner});
-  if (found && found->grade != Grade::default_schedule) {
-    const Winner& winner = found->stored.winner;
-    choice.schedule = parse_schedule(winner.schedule, device_.target());
-    if (why_illegal(task_, choice.schedule, device_.target(), determinism).empty()) {
-      choice.evidence = to_string(winner.evidence);
-      choice.winner = std::move(found);
-      return choice;
-    }
-  }
-  choice.schedule = default_schedule(task_, device_.target(), rows, inner, determinism);
-  choice.evidence = "default";
+  if (!found || found->grade == Grade::default_schedule) return {};
+  const Winner& winner = found->stored.winner;
+  Choice choice;
+  choice.schedule = parse_schedule(winner.schedule, device_.target());
+  if (!why_illegal(task_, choice.schedule, device_.target(), determinism).empty()) return {};
+  choice.evidence = to_string(winner.evidence);
+  choice.winner = std::move(found);
   return choice;
+}
+
+std::optional<Choice> PlanTable::choose_of_whole(std::int64_t rows, std::int64_t inner) {
+  if (whole_ == nullptr) return {};
+  std::optional<Choice> choice;
+  {
+    const std::lock_guard lock(whole_->mutex_);
+    choice = whole_->choose_exactly(rows, inner);
+  }
+  if (choice->evidence == "default" || choice->evidence == "portable") return {};
+  const Determinism determinism = context_.options().determinism;
+  const Schedule standard = default_schedule(task_, device_.target(), rows, inner, determinism);
+  const auto legal = [&] {
+    return why_illegal(task_, choice->schedule, device_.target(), determinism).empty();
+  };
+  // What a task with fewer gradients has no use for does not apply in its default either.
+  for (std::size_t i = 0; !legal(); ++i) {
+    if (i == standard.values.size()) return {};
+    if (standard.values[i] == 0) choice->schedule.values[i] = 0;
+  }
+  return choice;
+}
+
+// The choice for one size; its ranges are that size alone.
+Choice PlanTable::choose_exactly(std::int64_t rows, std::int64_t inner) {
+  const auto here = [&](Choice choice) {
+    choice.rows = {rows, rows};
+    choice.inner = {inner, inner};
+    return choice;
+  };
+  for (const Choice& from : imported_) {
+    if (!from.rows.holds(rows) || !from.inner.holds(inner)) continue;
+    return here({.schedule = from.schedule, .evidence = "imported"});
+  }
+  const Target& target = device_.target();
+  if (target.name.empty()) {
+    return here({.schedule = device_.portable(task_)->schedule(), .evidence = "portable"});
+  }
+  std::optional<Choice> whole = choose_of_whole(rows, inner);
+  if (whole && whole->evidence == "imported") return here(std::move(*whole));
+  if (auto own = choose_winner_at(rows, inner)) return here(std::move(*own));
+  if (whole) return here(std::move(*whole));
+  return here(
+      {.schedule = default_schedule(task_, target, rows, inner, context_.options().determinism),
+       .evidence = "default"});
+}
+
+void PlanTable::cut_ranges(std::int64_t rows, std::int64_t inner, Range& row_range,
+                           Range& inner_range) {
+  for (const Choice& from : imported_) {
+    cut(row_range, rows, from.rows);
+    cut(inner_range, inner, from.inner);
+  }
+  if (!winners_) return;
+  for (const StoredWinner& stored : *winners_) {
+    cut(row_range, rows, stored.winner.rows);
+    cut(inner_range, inner, stored.winner.inner);
+  }
 }
 
 // The choice for a size, with the sizes around it (within its power of two) that share it.
@@ -112,15 +152,10 @@ Choice PlanTable::choose(std::int64_t rows, std::int64_t inner) {
   Choice choice = choose_exactly(rows, inner);
   Range row_range = bucket_range(rows);
   Range inner_range = inner_buckets_ == 1 ? Range{1, 1} : bucket_range(inner);
-  for (const Choice& from : imported_) {
-    cut(row_range, rows, from.rows);
-    cut(inner_range, inner, from.inner);
-  }
-  if (winners_) {
-    for (const StoredWinner& stored : *winners_) {
-      cut(row_range, rows, stored.winner.rows);
-      cut(inner_range, inner, stored.winner.inner);
-    }
+  cut_ranges(rows, inner, row_range, inner_range);
+  if (whole_ != nullptr) {
+    const std::lock_guard of_whole(whole_->mutex_);
+    whole_->cut_ranges(rows, inner, row_range, inner_range);
   }
   const Schedule schedule = choice.schedule;
   // Inner first, then rows at both ends of inner: a rectangle with the choice at its corners.
@@ -136,6 +171,23 @@ Choice PlanTable::choose(std::int64_t rows, std::int64_t inner) {
   return choice;
 }
 
+std::shared_ptr<const Kernel> PlanTable::load(Choice& choice) {
+  const bool own = choice.winner && choice.winner->stored.winner.task == task_;
+  const std::string hint = own ? choice.winner->stored.winner.binary : std::string();
+  try {
+    return context_.kernel(device_, task_, choice.schedule, hint);
+  } catch (const Error& error) {
+    if (error.status() != Status::no_compiler || device_.target().cuda()) throw;
+    context_.log()(LogLevel::warn, "{} runs on the portable kernel, which is slow: {}",
+                   to_string(task_), error.what());
+  }
+  std::shared_ptr<const Kernel> kernel = device_.portable(task_);
+  choice.schedule = kernel->schedule();
+  choice.evidence = "portable";
+  choice.winner.reset();
+  return kernel;
+}
+
 const Prepared& PlanTable::prepare(std::int64_t rows, std::int64_t inner) {
   if (const Prepared* known = find(rows, inner); known != nullptr) return *known;
   Choice choice;
@@ -148,8 +200,7 @@ const Prepared& PlanTable::prepare(std::int64_t rows, std::int64_t inner) {
     chosen_at = epoch_;
     lock.unlock();
     choice = choose(rows, inner);
-    const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
-    kernel = context_.kernel(device_, task_, choice.schedule, hint);
+    kernel = load(choice);
     lock.lock();
     if (const Prepared* known = find(rows, inner); known != nullptr) return *known;
   } while (chosen_at != epoch_);

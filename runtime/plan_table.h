@@ -22,10 +22,10 @@ namespace grkan {
 // A schedule, why it was chosen, and the sizes for which the choice is this very one.
 struct Choice {
   Schedule schedule;
-  std::string evidence;               // "measured", "predicted", "default", "imported", "portable"
-  std::optional<FoundWinner> winner;  // for "measured" and "predicted"
-  Range rows;
-  Range inner;
+  std::string evidence = {};  // "measured", "predicted", "default", "imported", "portable"
+  std::optional<FoundWinner> winner = {};  // for "measured" and "predicted"
+  Range rows = {};
+  Range inner = {};
 };
 
 // A choice whose kernel is loaded. Never changes once it can be seen.
@@ -44,7 +44,9 @@ Range checked_range(const char* name, Range range, std::int64_t least);
 
 class PlanTable {
  public:
-  PlanTable(Context& context, Device& device, const Task& task);
+  // `whole`: of a task with more gradients, whose choices serve until this one is tuned; may be
+  // null, else lives longer.
+  PlanTable(Context& context, Device& device, const Task& task, PlanTable* whole = nullptr);
   PlanTable(const PlanTable&) = delete;
   PlanTable& operator=(const PlanTable&) = delete;
 
@@ -58,7 +60,8 @@ class PlanTable {
     while (p != nullptr && !p->holds(rows, inner)) p = p->next;
     return p;
   }
-  // Chooses, compiles and loads where that was not done.
+  // Chooses, compiles and loads where that was not done. On a CPU without a compiler the portable
+  // kernel serves what the cache does not have.
   const Prepared& prepare(std::int64_t rows, std::int64_t inner);
   void prepare_all(Range rows, Range inner);
   // The choice for a size, with the sizes around it (within its power of two) that share it.
@@ -81,12 +84,20 @@ class PlanTable {
   }
   static Range bucket_range(std::int64_t size);
   Choice choose_exactly(std::int64_t rows, std::int64_t inner);
+  // From this table's own winners; nothing where there is none for the size.
+  std::optional<Choice> choose_winner_at(std::int64_t rows, std::int64_t inner);
+  // The whole task's choice, fitted to this task; nothing where it is no more than a default.
+  std::optional<Choice> choose_of_whole(std::int64_t rows, std::int64_t inner);
+  // Cuts ranges around a size where another choice may begin.
+  void cut_ranges(std::int64_t rows, std::int64_t inner, Range& row_range, Range& inner_range);
+  std::shared_ptr<const Kernel> load(Choice& choice);
   // Read when they are first asked for.
   const std::vector<StoredWinner>& known_winners();
 
   Context& context_;
   Device& device_;
   const Task task_;
+  PlanTable* const whole_;
   const WorkspaceBound workspace_;
   const CallCheck check_;
   const int inner_buckets_;

@@ -41,9 +41,9 @@ int main() {
   call.dy_step = call.dy_stride * call.group_step * kRows;
   call.out_step = call.out_stride * call.group_step * kRows;
   call.x = device_array<$x_storage>(kExampleElements, $x_one);
-  call.a = device_array<$math>(kSegments / kSegmentsPerA * kTermsA, 0.5);
+  call.a = device_array<$coefficient>(kSegments / kSegmentsPerA * kTermsA, $half);
 //@if b
-  call.b = device_array<$math>(kSegments / kSegmentsPerB * kTermsB, 0.25);
+  call.b = device_array<$coefficient>(kSegments / kSegmentsPerB * kTermsB, $quarter);
 //@end
 //@if backward
   call.dy = device_array<$y_storage>(kExampleElements, $y_one);
@@ -62,10 +62,10 @@ int main() {
 //@end
 //@end
 //@if da
-  call.da = device_array<$math>(kSegments / kSegmentsPerA * kTermsA, 0);
+  call.da = device_array<$coefficient>(kSegments / kSegmentsPerA * kTermsA, 0);
 //@end
 //@if db
-  call.db = device_array<$math>(kSegments / kSegmentsPerB * kTermsB, 0);
+  call.db = device_array<$coefficient>(kSegments / kSegmentsPerB * kTermsB, 0);
 //@end
   $symbol<<<dim3($grid_x, $grid_y), kThreads>>>(call);
 //@if second_pass
@@ -79,11 +79,11 @@ int main() {
   std::printf("first element (its bits for 16-bit types): %g\n", static_cast<double>(first));
 //@end
 //@if da
-  $math first_da = 0;
+  $coefficient first_da = 0;
   if (failed(cudaMemcpy(&first_da, call.da, sizeof first_da, cudaMemcpyDeviceToHost), "copy")) {
     return 1;
   }
-  std::printf("first coefficient gradient: %g\n", static_cast<double>(first_da));
+  std::printf("first coefficient gradient (its bits for 16-bit types): %g\n", static_cast<double>(first_da));
 //@end
   return 0;
 }

@@ -45,6 +45,13 @@ __device__ __forceinline__ Output output_of(unsigned number) {
   return output;
 }
 
+//@if half_coefficients
+__device__ __forceinline__ void add_rounded($coefficient* gradient, double sum, int accumulate) {
+  if (accumulate) sum += low_$coefficient_type(*gradient);
+  *gradient = static_cast<$coefficient>(pair_$coefficient_type(static_cast<float>(sum), 0));
+}
+
+//@end
 __device__ __forceinline__ void write_gradient(const CudaCall& call, const Output& output,
                                                double sum) {
 //@if da
@@ -53,8 +60,12 @@ __device__ __forceinline__ void write_gradient(const CudaCall& call, const Outpu
 //@else
   {
 //@end
-    $math* da = static_cast<$math*>(call.da) + output.index;
+    $coefficient* da = static_cast<$coefficient*>(call.da) + output.index;
+//@if half_coefficients
+    add_rounded(da, sum, call.accumulate_da);
+//@else
     *da = static_cast<$math>(call.accumulate_da ? *da + sum : sum);
+//@end
   }
 //@end
 //@if db
@@ -65,10 +76,18 @@ __device__ __forceinline__ void write_gradient(const CudaCall& call, const Outpu
 //@end
 //@if magnitudes_of_b
     // Q has |b|; a zero counts as positive, so that it can learn.
+//@if half_coefficients
+    if (low_$coefficient_type(static_cast<const $coefficient*>(call.b)[output.index]) < 0) sum = -sum;
+//@else
     if (static_cast<const $math*>(call.b)[output.index] < 0) sum = -sum;
 //@end
-    $math* db = static_cast<$math*>(call.db) + output.index;
+//@end
+    $coefficient* db = static_cast<$coefficient*>(call.db) + output.index;
+//@if half_coefficients
+    add_rounded(db, sum, call.accumulate_db);
+//@else
     *db = static_cast<$math>(call.accumulate_db ? *db + sum : sum);
+//@end
   }
 //@end
 }

@@ -55,12 +55,12 @@ __device__ __forceinline__ long long first_row_left(const CudaCall& call, Place 
 //@end
 __device__ __forceinline__ Coefficients load_coefficients(const CudaCall& call, int segment) {
   Coefficients c;
-  const $math* a = static_cast<const $math*>(call.a) +
+  const $coefficient* a = static_cast<const $coefficient*>(call.a) +
                    static_cast<long long>(segment / kSegmentsPerA) * kTermsA;
 #pragma unroll
   for (int i = 0; i < kTermsA; ++i) c.a[i] = $load_a;
 //@if b
-  const $math* b = static_cast<const $math*>(call.b) +
+  const $coefficient* b = static_cast<const $coefficient*>(call.b) +
                    static_cast<long long>(segment / kSegmentsPerB) * kTermsB;
 #pragma unroll
   for (int i = 0; i < kTermsB; ++i) c.b[i] = $load_b;

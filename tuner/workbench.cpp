@@ -82,7 +82,7 @@ void Workbench::allocate(std::size_t limit) {
     }
     sets_.push_back(std::move(set));
   }
-  const std::size_t size = size_of(p.math_type());
+  const std::size_t size = size_of(p.coefficient_type());
   const auto a = std::size_t(p.numerator_groups * p.numerator_terms());
   const auto b = std::size_t(p.denominator_groups * p.denominator_terms());
   a_ = device_.allocate(a * size);
@@ -115,7 +115,7 @@ void Workbench::fill(DeviceMemory& memory, Type type) const {
 
 // Small coefficients: a denominator near 1 and no large values.
 void Workbench::fill_coefficients() {
-  const Type type = task_.problem.math_type();
+  const Type type = task_.problem.coefficient_type();
   for (const auto& memory : {&a_, &b_}) {
     std::vector<std::byte> values((*memory)->size());
     for (std::size_t i = 0; i < values.size() / size_of(type); ++i) {

@@ -12,12 +12,18 @@
 namespace grkan {
 namespace {
 
-bool is_half(Type type) { return type == Type::f16 || type == Type::bf16; }
-
 std::string_view math_name(Type type) { return type == Type::f64 ? "double" : "float"; }
 // How an element lies in memory; NVRTC has no 16-bit floating types without headers.
 std::string_view storage_name(Type type) {
   return is_half(type) ? "unsigned short" : math_name(type);
+}
+
+// One coefficient as the arithmetic takes it.
+std::string loaded_coefficient(const Problem& p, std::string_view of, bool packed) {
+  std::string value = fmt::format("__ldg({} + i)", of);
+  if (p.half_coefficients)
+    value = fmt::format("low_{}({})", to_string(p.coefficient_type()), value);
+  return packed ? fmt::format("both({})", value) : value;
 }
 
 // `name` or `{name}` after a '$'; `at` moves past it.
@@ -88,6 +94,7 @@ Conditions conditions_of(const Task& task, const CudaSchedule& s) {
       {"out", !task.backward() || task.gradients.dx},
       {"newton", s.division != CudaSchedule::ieee && b},
       {"prepare", cuda_prepares(p, s)},
+      {"half_coefficients", p.half_coefficients},
       {"magnitudes_of_b", p.denominator().absolute_terms() && b},
       {"tail", s.rows_in_flight > 1},
       {"narrow", tile.segments > 1},
@@ -158,8 +165,10 @@ Values words_of(const Task& task, const CudaSchedule& s) {
       {"left", packed ? "(sum[i].x + sum[i].y)" : "sum[i]"},
       {"rest", packed ? "make_float2(rest, 0.0f)" : "rest"},
       {"kept", s.accumulator == CudaSchedule::f64 ? "total" : "high"},
-      {"load_a", packed ? "both(__ldg(a + i))" : "__ldg(a + i)"},
-      {"load_b", packed ? "both(__ldg(b + i))" : "__ldg(b + i)"},
+      {"load_a", loaded_coefficient(p, "a", packed)},
+      {"load_b", loaded_coefficient(p, "b", packed)},
+      {"coefficient", std::string(storage_name(p.coefficient_type()))},
+      {"coefficient_type", std::string(to_string(p.coefficient_type()))},
       {"x", std::string(to_string(p.x_type))},
       {"y", std::string(to_string(p.y_type))},
       {"x_storage", std::string(storage_name(p.x_type))},
@@ -204,6 +213,11 @@ std::string convert_text(const Task& task, TemplateValues with) {
   for (const TypeUse& use : types_of(task)) {
     with.conditions[std::string(to_string(use.type))] = use.load;
     with.conditions["store_" + std::string(to_string(use.type))] = use.store;
+  }
+  if (task.problem.half_coefficients) {
+    const std::string name(to_string(task.problem.coefficient_type()));
+    with.conditions[name] = true;
+    if (task.sum_terms() > 0) with.conditions["store_" + name] = true;
   }
   return fill_template(template_text("convert"), with);
 }
@@ -384,6 +398,11 @@ std::string cuda_launch_example(const Task& task, const CudaSchedule& s, const T
     if (type == Type::bf16) return "0x3f80";
     return type == Type::f16 ? "0x3c00" : "1";
   };
+  // A power of two from 1/2 down, likewise.
+  const auto fraction = [](Type type, double value, std::string_view f16, std::string_view bf16) {
+    if (type == Type::bf16) return std::string(bf16);
+    return type == Type::f16 ? std::string(f16) : fmt::format("{}", value);
+  };
   TemplateValues with = values_of(task, s, source);
   const Type out = task.backward() ? p.x_type : p.y_type;
   with.values.insert({
@@ -393,6 +412,8 @@ std::string cuda_launch_example(const Task& task, const CudaSchedule& s, const T
       {"channels", fmt::format("{}", p.channels)},
       {"x_one", one(p.x_type)},
       {"y_one", one(p.y_type)},
+      {"half", fraction(p.coefficient_type(), 0.5, "0x3800", "0x3f00")},
+      {"quarter", fraction(p.coefficient_type(), 0.25, "0x3400", "0x3e80")},
       {"out_storage", std::string(storage_name(out))},
       {"grid_x", fmt::format("{}", launch.grid_x)},
       {"grid_y", fmt::format("{}", launch.grid_y)},

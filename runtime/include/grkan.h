@@ -104,6 +104,10 @@ GRKAN_API const char* grkan_status_name(grkan_status status);
  * call that fails. */
 GRKAN_API const char* grkan_last_error(void);
 
+/* The field or parameter, by its name in this header ("x_stride", "rows"), for which this thread's
+ * last failed call was refused; "" where it was not one alone. The text is static. */
+GRKAN_API const char* grkan_last_error_field(void);
+
 /* ---------------------------------------------------------------- texts and bytes */
 
 /* Filled by functions that hand out text or bytes. `data` ends with a 0 byte that `size` does not
@@ -136,8 +140,8 @@ enum { GRKAN_CHANNELS_LAST = 1, GRKAN_CHANNELS_FIRST = 2 };
  *   a: [numerator_groups][numerator_degree + 1], a[g][i] multiplies x^i
  *   b: [denominator_groups][denominator_degree], b[g][0] multiplies x^1; variant C has
  *      denominator_degree + 1 of them, b[g][0] being the constant
- * Coefficients and their gradients are dense, of type f64 with f64 data and f32 with any other.
- * 16-bit data is computed in f32. */
+ * Coefficients and their gradients are dense, of type f64 with f64 data and f32 with any other; or,
+ * beside 16-bit data, of its type too. 16-bit data and coefficients are computed in f32. */
 typedef struct grkan_problem {
   size_t size;                /* sizeof(grkan_problem) */
   int32_t numerator_degree;   /* 0 to 15 */
@@ -149,14 +153,17 @@ typedef struct grkan_problem {
   int64_t channels; /* 1 to 2^30 */
   int64_t numerator_groups;   /* divides channels; 1: shared by all, channels: one a channel */
   int64_t denominator_groups; /* divides channels */
+  int32_t coefficient_type;   /* of a, b, da and db: 0: f64 with f64 data, else f32; or the 16-bit
+                                 type   of the data */
+  int32_t reserved;           /* 0 */
 } grkan_problem;
 
 /* Succeeds for a problem that a plan can be made of; else GRKAN_INVALID_ARGUMENT. */
 GRKAN_API grkan_status grkan_problem_validate(const grkan_problem* problem);
 
 /* Reads the printed form, e.g. "p5q4-A-c768-g1x8-f32:bf16-last": numerator and denominator degree,
- * variant, channels, numerator groups [x denominator groups], type of x [: type of y], layout. The
- * result is valid. */
+ * variant, channels, numerator groups [x denominator groups], type of x [: type of y [: type of the
+ * coefficients]], layout. The result is valid. */
 GRKAN_API grkan_status grkan_problem_parse(const char* text, grkan_problem* problem);
 
 /* Prints a valid problem; the inverse of parse. */
@@ -273,17 +280,26 @@ GRKAN_API grkan_status grkan_plan_destroy(grkan_plan* plan);
 GRKAN_API grkan_status grkan_plan_prepare(grkan_plan* plan, int64_t rows_lo, int64_t rows_hi,
                                           int64_t inner_lo, int64_t inner_hi);
 
+/* *prepared: 1 where a call of this size would compile, load and allocate nothing; else 0. */
+GRKAN_API grkan_status grkan_plan_is_prepared(const grkan_plan* plan, int32_t direction,
+                                              int64_t rows, int64_t inner, int32_t* prepared);
+
 /* Bytes of workspace that every call of this plan in this direction (GRKAN_FORWARD or
  * GRKAN_BACKWARD) with inner up to `inner` (1 for channels-last) must bring. A bound over all rows
  * and all schedules that tuning may choose, so it never changes for a plan. May be 0. */
 GRKAN_API grkan_status grkan_plan_workspace_size(const grkan_plan* plan, int32_t direction,
                                                  int64_t inner, size_t* bytes);
 
+/* The same for calls of up to `rows` rows: at most as much, far less on a CPU where rows are few.
+ * It never changes for a plan either, and never shrinks with more rows. */
+GRKAN_API grkan_status grkan_plan_workspace_for_rows(const grkan_plan* plan, int32_t direction,
+                                                     int64_t rows, int64_t inner, size_t* bytes);
+
 /* Arguments of a call. Pointers are to the plan's device (host memory for "cpu").
  *
  * Strides, in elements: channels-last: from one row to the next, at least channels. channels-first:
  * from one batch entry to the next, at least channels * inner. What is inside is dense. A stride
- * may be anything when rows <= 1.
+ * may be anything when rows <= 1; 0 for x and dy means that all rows are one and the same.
  *
  * Alignment: each pointer to its element's size; to 64 bytes is fastest.
  *
@@ -292,10 +308,12 @@ GRKAN_API grkan_status grkan_plan_workspace_size(const grkan_plan* plan, int32_t
  * error. x and dy, a and b may overlap as they like.
  *
  * Null: with rows or inner 0, x, y, dx and dy may be NULL. So may a and b then, and b and db always
- * when the denominator has no coefficients. A gradient that the plan does not compute must be NULL.
+ * when the denominator has no coefficients. A gradient (dx, da, db) that is NULL is not computed;
+ * one at least must not be. A gradient that the plan was not made for must be NULL. What
+ * grkan_plan_prepare prepares are the plan's own gradients; fewer are prepared by their first call.
  *
  * Workspace: any contents, aligned to 64 bytes; one for each concurrent call. A smaller one than
- * grkan_plan_workspace_size is an error.
+ * grkan_plan_workspace_for_rows says is an error.
  *
  * Stream: a CUstream, in which everything is queued; NULL is the legacy default stream. Nothing is
  * synchronised, and errors of running kernels are the caller's to see. NULL on a CPU plan.
@@ -316,6 +334,8 @@ typedef struct grkan_forward_args {
   void* workspace;
   size_t workspace_size; /* bytes */
   void* stream;
+  int32_t threads;  /* CPU: at most so many, the caller's among them; 0: all of the context's */
+  int32_t reserved; /* 0 */
 } grkan_forward_args;
 
 typedef struct grkan_backward_args {
@@ -333,7 +353,7 @@ typedef struct grkan_backward_args {
   void* da; /* as a, summed over all elements of a group; NULL where the plan has no GRKAN_DA */
   void* db;
   int32_t accumulate; /* 0: da = round(sum); 1: da = round(da + sum), db likewise */
-  int32_t reserved;   /* 0 */
+  int32_t threads;    /* as in forward */
   void* workspace;
   size_t workspace_size;
   void* stream;

@@ -145,15 +145,15 @@ TEST(Backend, WorkspaceBoundsStay) {
       {"forward/p5q4-A-c768-g8-f32-last", {{{30720, 0}, {0, 0}, {0, 0}, {0, 0}}}},
       {"backward.dx/p5q4-A-c768-g8-f32-first", {{{0, 0}, {0, 0}, {0, 0}, {0, 0}}}},
       {"backward.dx.da.db/p5q4-A-c768-g8-f32-last",
-       {{{4372480, 0}, {1357092, 0}, {1520932, 0}, {1316132, 0}}}},
+       {{{440320, 0, 30720, 123520}, {1357092, 0}, {1520932, 0}, {1316132, 0}}}},
       {"backward.dx.da.db/p5q4-A-c768-g8-f32-first",
-       {{{1474560, 0}, {170436, 5248}, {190916, 5248}, {165316, 5248}}}},
+       {{{204800, 0, 0, 21120}, {170436, 5248}, {190916, 5248}, {165316, 5248}}}},
       {"backward.da.db/p3q2-C-c1031-g1-f64-last",
-       {{{4279744, 0}, {238100, 0}, {252436, 0}, {234516, 0}}}},
+       {{{319424, 0, 57792, 116608}, {238100, 0}, {252436, 0}, {234516, 0}}}},
       {"backward.dx.da.db/p9q15-B-c96-g96-bf16:f32-last",
-       {{{9840000, 0}, {40589588, 0}, {45504788, 0}, {39360788, 0}}}},
+       {{{6153600, 0, 9600, 633600}, {40589588, 0}, {45504788, 0}, {39360788, 0}}}},
       {"backward.db/p2q3-N-c4096-g1-f16-first",
-       {{{55296, 0}, {50792, 6708}, {56936, 6708}, {49256, 6708}}}},
+       {{{7680, 0, 0, 832}, {50792, 6708}, {56936, 6708}, {49256, 6708}}}},
   };
   const std::array<std::pair<Target, int>, 4> devices = {
       {{{"x86-64-v3"}, 2}, {{"sm_90"}, 132}, {{"sm_100"}, 148}, {{"sm_75"}, 40}}};
@@ -164,6 +164,8 @@ TEST(Backend, WorkspaceBoundsStay) {
       const WorkspaceBound bound = backend_of(target).workspace_bound(task, target, units);
       EXPECT_EQ(bound.fixed, c.bounds[i].fixed) << c.task << " on " << target.name;
       EXPECT_EQ(bound.per_inner, c.bounds[i].per_inner) << c.task << " on " << target.name;
+      EXPECT_EQ(bound.few, c.bounds[i].few) << c.task << " on " << target.name;
+      EXPECT_EQ(bound.per_row, c.bounds[i].per_row) << c.task << " on " << target.name;
     }
   }
 }

@@ -132,6 +132,29 @@ TEST(Bounds, HoldWhereBCancels) {
   }
 }
 
+// b1 x is less than half the smallest subnormal: a sum of powers gives +0 for either sign.
+TEST(Bounds, EitherSignOfBWhereItsTermsUnderflow) {
+  const Task task = parse_task("backward.dx/p1q2-B-c1-g1-f32-last");
+  for (const double sign : {1.0, -1.0}) {
+    for (const double taken : {1.0, -1.0}) {
+      Sample sample(task, {.rows = 1});
+      const auto set = [](const SampleBuffer& buffer, std::int64_t i, double value) {
+        store_element(Type::f32, buffer.data(), i, value);
+      };
+      set(sample.x, 0, sign * smallest_subnormal(Type::f32));
+      set(sample.dy, 0, 1);
+      set(sample.a, 0, 1);
+      set(sample.a, 1, 0.5);
+      set(sample.b, 0, 0.25);
+      set(sample.b, 1, 0.001);
+      const Reference reference = make_reference(task, sample.call());
+      set(sample.out, 0, 0.5 - taken * 0.25);
+      const TensorErrors errors = compare(task, schedule_of(task), reference, sample.call());
+      EXPECT_TRUE(errors.passes()) << sign << " " << taken << ": " << errors.why_failed();
+    }
+  }
+}
+
 TEST(Bounds, KOfEachScheme) {
   const Task forward = parse_task("forward/p5q4-A-c8-g1-f32-last");
   const Task backward = parse_task("backward.dx.da.db/p5q4-A-c8-g1-f32-last");

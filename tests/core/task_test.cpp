@@ -69,6 +69,8 @@ TEST(KernelSymbol, NamesTheTaskAndTheCompiledSchedule) {
             "grkan_bwd_dxdadb_p5q4_A_c768_g1x8_f32_bf16_last__v4_r4_twopass");
   EXPECT_EQ(kernel_symbol(forward_task(task.problem), "v4_r4"),
             "grkan_fwd_p5q4_A_c768_g1x8_f32_bf16_last__v4_r4");
+  EXPECT_EQ(kernel_symbol(parse_task("forward/p5q4-A-c8-g2-f32:bf16:bf16-last"), "v4"),
+            "grkan_fwd_p5q4_A_c8_g2_f32_bf16_bf16_last__v4");
 }
 
 TEST(KernelSymbol, ParsesBackForAnyTaskAndSchedule) {

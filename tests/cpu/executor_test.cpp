@@ -35,16 +35,23 @@ struct AlignedBytes {
 void run(const Task& task, const Call& call, ThreadPool& pool, int slice_rows) {
   const CpuExecutor executor(task, portable_schedule(task, slice_rows), nullptr, pool);
   const std::size_t size = executor.workspace_size(call.rows, call.inner);
-  EXPECT_LE(size, cpu_backend().workspace_bound(task, {}, 1).bytes(call.inner));
+  EXPECT_LE(size,
+            cpu_backend().workspace_bound(task, {}, pool.threads()).bytes(call.rows, call.inner));
   const AlignedBytes workspace(size);
   executor.run(call, workspace.data);
 }
 
 std::vector<Task> tasks() {
-  std::vector<std::string> texts = {"p5q4-A-c96-g4-f32-last",      "p5q4-B-c24-g1x8-f32-last",
-                                    "p3q2-C-c24-g24x1-f64-last",   "p0q0-N-c7-g7-f32-last",
-                                    "p5q4-A-c16-g2-f32:bf16-last", "p5q4-A-c6-g2x3-f16-first",
-                                    "p15q15-A-c4-g2-f64-first",    "p5q4-N-c8-g4-bf16:f32-first"};
+  std::vector<std::string> texts = {"p5q4-A-c96-g4-f32-last",
+                                    "p5q4-B-c24-g1x8-f32-last",
+                                    "p3q2-C-c24-g24x1-f64-last",
+                                    "p0q0-N-c7-g7-f32-last",
+                                    "p5q4-A-c16-g2-f32:bf16-last",
+                                    "p5q4-A-c6-g2x3-f16-first",
+                                    "p15q15-A-c4-g2-f64-first",
+                                    "p5q4-N-c8-g4-bf16:f32-first",
+                                    "p5q4-A-c24-g4-bf16:bf16:bf16-last",
+                                    "p3q4-B-c8-g2-f32:f16:f16-first"};
   for (const Denominator& row : denominators()) {
     for (const char* type : {"f32", "f64"}) {
       texts.push_back(fmt::format("p3q4-{}-c12-g2x3-{}-last", row.letter, type));

@@ -1,11 +1,15 @@
 // Threads: the same bits for any number of them, forks, lent pools, concurrent callers.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -171,6 +175,94 @@ TEST(Threads, AForkedChildWorks) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   EXPECT_EQ(layer.backward(plan), expected);
+}
+
+TEST(ThreadPool, NoMoreThreadsThanACallWants) {
+  struct Seen {
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+    std::atomic<int> inside = 0;
+    std::atomic<int> most = 0;
+  };
+  ThreadPool pool(6);
+  for (const int most : {1, 2, 3, 6, 0}) {
+    Seen seen;
+    pool.run(
+        200,
+        [](void* context, std::int64_t) {
+          auto& s = *static_cast<Seen*>(context);
+          const int now = ++s.inside;
+          int before = s.most.load();
+          while (before < now && !s.most.compare_exchange_weak(before, now)) {
+          }
+          std::this_thread::sleep_for(std::chrono::microseconds(100));
+          --s.inside;
+          const std::lock_guard lock(s.mutex);
+          s.threads.insert(std::this_thread::get_id());
+        },
+        &seen, most);
+    const int limit = most == 0 ? 6 : most;
+    EXPECT_LE(seen.most, limit);
+    EXPECT_LE(seen.threads.size(), std::size_t(limit));
+    EXPECT_EQ(seen.threads.count(std::this_thread::get_id()), 1U) << "the caller works too";
+  }
+}
+
+TEST(ThreadPool, ALentParallelForIsLimitedToo) {
+  static std::atomic<std::int64_t> asked = 0;
+  const ParallelFor lent = {
+      .run =
+          [](void*, std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
+            asked = count;
+            for (std::int64_t i = 0; i < count; ++i) body(context, i);
+          },
+      .user = nullptr};
+  ThreadPool pool(4, lent);
+  std::atomic<int> done = 0;
+  pool.run(
+      50, [](void* context, std::int64_t) { ++*static_cast<std::atomic<int>*>(context); }, &done,
+      3);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(done, 50);
+}
+
+// Where the system refuses threads (a container's limit; here: no memory for their stacks), the
+// caller does the work alone.
+TEST(ThreadPool, WithoutThreadsToBeHad) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "SKIP: a sanitizer needs more address space than this test leaves";
+#endif
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // a hang is a failure
+    rlimit limit{};
+    limit.rlim_cur = limit.rlim_max = 1;
+    setrlimit(RLIMIT_AS, &limit);
+    ThreadPool pool(8);
+    int done = 0;
+    pool.run(100, [](void* context, std::int64_t) { ++*static_cast<int*>(context); }, &done);
+    _exit(done == 100 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST(ThreadPool, CallsAtTheSameTimeAllEnd) {
+  ThreadPool pool(3);
+  std::vector<std::thread> callers;
+  std::atomic<int> done = 0;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) {
+        pool.run(
+            20, [](void* context, std::int64_t) { ++*static_cast<std::atomic<int>*>(context); },
+            &done);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(done, 4 * 500 * 20);
 }
 
 TEST(ThreadPool, RunsEachItemOnce) {

@@ -114,7 +114,8 @@ by_find_package() {
   cache=$work/cache says "$cpp_says" "$work/again/cpp_program"
   rm "$lib/libgrkan_compiler.so" "$lib/libgrkan_virtual_cuda.so"
   cache=$work/cache says "$cpp_says" "$work/again/cpp_program"
-  refuses "no_compiler: *$lib/libgrkan_compiler.so*install it there, or set GRKAN_COMPILER*" "$work/again/cpp_program"
+  says "*portable kernel*$lib/libgrkan_compiler.so*install it there, or set GRKAN_COMPILER*$cpp_says" \
+    "$work/again/cpp_program"
   refuses "*no_device: *$lib/libgrkan_virtual_cuda.so*" \
     env GRKAN_COMPILER="$build/lib/libgrkan_compiler.so" "$work/again/cpp_program" virtual:h200
 }
@@ -148,7 +149,7 @@ by_add_subdirectory() {
     fail "tests, benchmarks or examples are in a user's build"
   fi
   quiet ninja -C "$folder" c_program cpp_program
-  refuses "no_compiler: *$folder/grkan/lib/libgrkan_compiler.so*" "$folder/cpp_program"
+  says "*portable kernel*$folder/grkan/lib/libgrkan_compiler.so*$cpp_says" "$folder/cpp_program"
   ln -s "$build/lib/libgrkan_compiler.so" "$folder/grkan/lib/"
   says "$c_says" "$folder/c_program"
   says "$cpp_says" "$folder/cpp_program"

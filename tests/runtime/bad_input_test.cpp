@@ -43,7 +43,9 @@ struct BadInput : ::testing::Test {
                .b = b.data(),
                .workspace = space,
                .workspace_size = size,
-               .stream = nullptr};
+               .stream = nullptr,
+               .threads = 0,
+               .reserved = 0};
     backward = {.size = sizeof(backward),
                 .rows = 4,
                 .inner = 1,
@@ -58,7 +60,7 @@ struct BadInput : ::testing::Test {
                 .da = da.data(),
                 .db = db.data(),
                 .accumulate = 0,
-                .reserved = 0,
+                .threads = 0,
                 .workspace = space,
                 .workspace_size = size,
                 .stream = nullptr};
@@ -180,9 +182,10 @@ TEST_F(BadInput, NullCoefficients) {
   backward.b = nullptr;
   EXPECT_TRUE(contains(backward_error(), "b is null, but it has 8 entries"));
 }
-TEST_F(BadInput, NullGradient) {
-  backward.da = nullptr;
-  EXPECT_TRUE(contains(backward_error(), "da is null, but it has 12 entries"));
+TEST_F(BadInput, NoGradientAtAll) {
+  backward.dx = nullptr;
+  backward.da = backward.db = nullptr;
+  EXPECT_TRUE(contains(backward_error(), "dx is null, but 4 rows were given"));
 }
 TEST_F(BadInput, AGradientNotAskedFor) {
   grkan_plan* other = nullptr;
@@ -203,10 +206,16 @@ TEST_F(BadInput, UnalignedPointer) {
   EXPECT_TRUE(contains(forward_error(), "not aligned to its element of 4 bytes"));
 }
 TEST_F(BadInput, WorkspaceTooSmall) {
+  ASSERT_EQ(grkan_plan_workspace_for_rows(plan, GRKAN_BACKWARD, backward.rows, 1,
+                                          &backward.workspace_size),
+            GRKAN_OK);
+  EXPECT_EQ(grkan_backward(plan, &backward), GRKAN_OK) << grkan_last_error();
+  std::fill(y.begin(), y.end(), 9.0F);
+  std::fill(da.begin(), da.end(), 9.0F);
   --backward.workspace_size;
-  EXPECT_TRUE(contains(backward_error(), "is too small; this plan needs"));
+  EXPECT_TRUE(contains(backward_error(), "is too small; a call of this size needs"));
   backward.workspace = nullptr;
-  EXPECT_TRUE(contains(backward_error(), "is too small; this plan needs"));
+  EXPECT_TRUE(contains(backward_error(), "is too small; a call of this size needs"));
 }
 TEST_F(BadInput, WorkspaceUnaligned) {
   backward.workspace = static_cast<char*>(space) + 8;
@@ -237,11 +246,51 @@ TEST_F(BadInput, AStreamOnTheCpu) {
 TEST_F(BadInput, StructSizes) {
   forward.size = 8;
   EXPECT_TRUE(contains(forward_error(), "grkan_forward_args.size is 8"));
-  backward.reserved = 1;
-  EXPECT_EQ(backward_error(), "reserved is 1; use 0");
-  backward.reserved = 0;
+  forward.size = offsetof(grkan_forward_args, threads);  // of the first version: fewer fields
+  forward.threads = -7;
+  forward.reserved = 1;
+  EXPECT_EQ(grkan_forward(plan, &forward), GRKAN_OK) << grkan_last_error();
+  std::fill(y.begin(), y.end(), 9.0F);
+  forward.size = sizeof(forward);
+  EXPECT_EQ(forward_error(), "threads -7 is unknown; use 0 to 1024");
+  forward.threads = 0;
+  EXPECT_EQ(forward_error(), "reserved is 1; use 0");
+  backward.threads = 1025;
+  EXPECT_EQ(backward_error(), "threads 1025 is unknown; use 0 to 1024");
+  backward.threads = 0;
   backward.accumulate = 2;
   EXPECT_EQ(backward_error(), "accumulate 2 is unknown; use 0 to 1");
+}
+// What a binding needs to raise the right exception.
+TEST_F(BadInput, TheFieldIsNamed) {
+  const auto field = [](const std::string& message) {
+    EXPECT_FALSE(message.empty());
+    return std::string(grkan_last_error_field());
+  };
+  EXPECT_EQ(field(problem_error("p16q4-A-c8-g2-f32-last")), "numerator_degree");
+  EXPECT_EQ(field(problem_error("p5q4-A-c8-g3x2-f32-last")), "numerator_groups");
+  EXPECT_EQ(field(problem_error("p5q4-A-c8-g2-f64:f32-last")), "y_type");
+  EXPECT_EQ(field(problem_error("nonsense")), "");
+  problem.layout = 5;
+  EXPECT_EQ(grkan_problem_validate(&problem), GRKAN_INVALID_ARGUMENT);
+  EXPECT_EQ(field(grkan_last_error()), "layout");
+  forward.x_stride = 3;
+  EXPECT_EQ(field(forward_error()), "x_stride");
+  forward.x_stride = 8;
+  forward.y = nullptr;
+  EXPECT_EQ(field(forward_error()), "y");
+  backward.rows = -1;
+  EXPECT_EQ(field(backward_error()), "rows");
+  backward.rows = 4;
+  backward.workspace_size = 1;
+  EXPECT_EQ(field(backward_error()), "workspace_size");
+  options.threads = 5000;
+  EXPECT_EQ(field(context_error()), "threads");
+  grkan_plan* other = nullptr;
+  EXPECT_EQ(grkan_plan_create(context, nullptr, "cpu", 0, &other), GRKAN_INVALID_ARGUMENT);
+  EXPECT_EQ(field(grkan_last_error()), "grkan_problem");
+  EXPECT_EQ(grkan_plan_prepare(plan, 9, 1, 1, 1), GRKAN_INVALID_ARGUMENT);
+  EXPECT_EQ(field(grkan_last_error()), "rows");
 }
 TEST_F(BadInput, NullArguments) {
   EXPECT_EQ(grkan_forward(nullptr, &forward), GRKAN_INVALID_ARGUMENT);

@@ -173,6 +173,12 @@ static void test_texts(void) {
   OK(grkan_problem_print(&problem, &text));
   EXPECT(strcmp(text.data, "p3q2-B-c64-g1x8-f32:bf16-first") == 0);
   grkan_text_free(&text);
+  OK(grkan_problem_parse("p5q4-A-c8-g2-bf16:bf16:bf16-last", &problem));
+  EXPECT(problem.coefficient_type == GRKAN_BF16);
+  problem.coefficient_type = 0;
+  OK(grkan_problem_print(&problem, &text));
+  EXPECT(strcmp(text.data, "p5q4-A-c8-g2-bf16-last") == 0);
+  grkan_text_free(&text);
   EXPECT(strcmp(grkan_status_name(GRKAN_NO_DEVICE), "no_device") == 0);
   EXPECT(strcmp(grkan_status_name(99), "unknown") == 0);
   EXPECT(grkan_version()[0] >= '0' && grkan_version()[0] <= '9');
@@ -190,6 +196,16 @@ static void test_structs(void) {
   newer.tail[3] = 1;
   EXPECT(grkan_problem_validate(&newer.problem) == GRKAN_INVALID_ARGUMENT);
   EXPECT(strstr(grkan_last_error(), "non-zero byte") != NULL);
+  /* A program built before coefficient_type was there. */
+  newer.problem.size = offsetof(grkan_problem, coefficient_type);
+  newer.problem.coefficient_type = 77;
+  OK(grkan_problem_validate(&newer.problem));
+  newer.problem.size = sizeof(grkan_problem);
+  EXPECT(grkan_problem_validate(&newer.problem) == GRKAN_INVALID_ARGUMENT);
+  EXPECT(strcmp(grkan_last_error_field(), "coefficient_type") == 0);
+  newer.problem.coefficient_type = GRKAN_BF16;
+  EXPECT(grkan_problem_validate(&newer.problem) == GRKAN_INVALID_ARGUMENT);
+  EXPECT(strstr(grkan_last_error(), "use f32") != NULL);
   newer.problem.size = 8;
   EXPECT(grkan_problem_validate(&newer.problem) == GRKAN_INVALID_ARGUMENT);
   EXPECT(strstr(grkan_last_error(), "size is 8") != NULL);

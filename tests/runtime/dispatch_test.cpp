@@ -117,20 +117,31 @@ TEST(Dispatch, RowsZero) {
   EXPECT_EQ(db, 0);
 }
 
-TEST(Dispatch, WithoutCompilerAMissIsAClearStatus) {
+TEST(Dispatch, WithoutCompilerThePortableKernelServes) {
   if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU compiles nothing";
   ContextOptions options = portable();
   options.portable = false;
   options.compiler = "/nonexistent/libgrkan_compiler.so";
   Context context(options);
-  Plan plan(context, parse_problem("p5q4-A-c64-g4-f32-last"), "cpu", {});
-  try {
-    plan.prepare({1, 10}, {1, 1});
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), Status::no_compiler);
-    EXPECT_NE(std::string(error.what()).find(options.compiler), std::string::npos);
-  }
+  static std::string said;
+  said.clear();
+  options.log_level = LogLevel::warn;
+  options.log.write = [](void*, std::int32_t, const char* message) { said += message; };
+  Context warned(options);
+  Plan plan(warned, parse_problem("p1q0-N-c2-g1-f32-last"), "cpu", {});
+  plan.prepare({1, 10}, {1, 1});
+  EXPECT_NE(said.find("portable kernel"), std::string::npos) << said;
+  EXPECT_NE(said.find(options.compiler), std::string::npos) << said;
+  EXPECT_EQ(nlohmann::json::parse(plan.explain(Direction::forward, 5, 1))["evidence"], "portable");
+  const std::vector<float> x = {1, 2, 3, 4};
+  const std::vector<float> a = {1, 2};
+  std::vector<float> y(4);
+  Space space(plan.workspace_size(Direction::forward));
+  plan.run(
+      Direction::forward,
+      {.rows = 2, .x = x.data(), .x_stride = 2, .out = y.data(), .out_stride = 2, .a = a.data()},
+      {.data = space.data, .size = space.bytes});
+  EXPECT_EQ(y, (std::vector<float>{3, 5, 7, 9}));
 }
 
 }  // namespace

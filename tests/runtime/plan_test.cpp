@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cache/files.h"
+#include "core/check.h"
 #include "core/error.h"
+#include "core/sample.h"
 #include "cpu/schedule.h"
 #include "tuner/tune.h"
 
@@ -235,8 +237,9 @@ TEST_F(PlanTest, EffortQuickTunesWhilePreparing) {
   options.compiler = "/nonexistent/libgrkan_compiler.so";
   Context context(options);
   Plan plan(context, problem, "cpu", {});
-  // Tuning is tried first, and that it can't be done is no error of its own; the missing kernel is.
-  EXPECT_THROW(plan.prepare({1, 10}, {1, 1}), Error);
+  // Tuning is tried first, and that it can't be done is no error; the portable kernel serves.
+  plan.prepare({1, 10}, {1, 1});
+  EXPECT_TRUE(plan.is_prepared(Direction::forward, 10, 1));
 }
 
 TEST_F(PlanTest, ExplainIsJson) {
@@ -294,8 +297,124 @@ TEST_F(PlanTest, WorkspaceNeverChanges) {
   Context context(options);
   Plan plan(context, problem, "cpu", {true, true, true});
   const std::size_t before = plan.workspace_size(Direction::backward);
+  const std::size_t of_one = plan.workspace_size(Direction::backward, 1, 1);
   plan.prepare({1, 100000}, {1, 1});
   EXPECT_EQ(plan.workspace_size(Direction::backward), before);
+  EXPECT_EQ(plan.workspace_size(Direction::backward, 1, 1), of_one);
+  // Few rows need little, more never less, and none more than a call of any rows.
+  EXPECT_LT(of_one, before / 4);
+  std::size_t last = 0;
+  for (std::int64_t rows = 0; rows < 2000; ++rows) {
+    const std::size_t size = plan.workspace_size(Direction::backward, rows, 1);
+    EXPECT_GE(size, last);
+    EXPECT_LE(size, before);
+    last = size;
+  }
+  EXPECT_EQ(plan.workspace_size(Direction::backward, std::int64_t{1} << 40, 1), before);
+}
+
+TEST_F(PlanTest, WhatIsPreparedIsTold) {
+  options.portable = true;
+  Context context(options);
+  Plan plan(context, problem, "cpu", {});
+  EXPECT_FALSE(plan.is_prepared(Direction::forward, 10, 1));
+  EXPECT_TRUE(plan.is_prepared(Direction::forward, 0, 1));
+  plan.prepare({8, 15}, {1, 1});
+  EXPECT_TRUE(plan.is_prepared(Direction::forward, 10, 1));
+  EXPECT_FALSE(plan.is_prepared(Direction::forward, 16, 1));
+  EXPECT_THROW((void)plan.is_prepared(Direction::backward, 10, 1), Error);
+}
+
+// A layer's tensors for calls with some gradients.
+struct Layer {
+  explicit Layer(const Problem& problem, std::int64_t rows)
+      : sample(backward_task(problem), {.rows = rows}), call(sample.call()) {}
+  Sample sample;
+  Call call;
+
+  // The call with memory for these gradients alone.
+  [[nodiscard]] Call of(const Gradients& g) const {
+    Call c = call;
+    if (!g.dx) c.out = nullptr;
+    if (!g.da) c.da = nullptr;
+    if (!g.db) c.db = nullptr;
+    return c;
+  }
+};
+
+// A null gradient is not computed, and those beside it come out right.
+TEST_F(PlanTest, AnySubsetOfTheGradients) {
+  for (const bool portable : {true, false}) {
+    options.portable = portable || host_target().name.empty();
+    Context context(options);
+    Plan plan(context, problem, "cpu", {true, true, true});
+    for (unsigned bits = 1; bits < 8; ++bits) {
+      const Gradients g = Gradients::of_bits(bits);
+      Layer layer(problem, 300);
+      const Task task = backward_task(problem, g);
+      std::vector<double> space(plan.workspace_size(Direction::backward, 300, 1) / 8 + 16);
+      void* at = space.data();
+      std::size_t room = space.size() * 8;
+      std::align(64, 64, at, room);
+      plan.run(Direction::backward, layer.of(g), {.data = at, .size = room});
+      const Reference reference = make_reference(task, layer.of(g));
+      const Schedule schedule = default_schedule(task, host_target(), 300);
+      const TensorErrors errors = compare(task, schedule, reference, layer.of(g));
+      EXPECT_TRUE(errors.passes()) << to_string(g) << ": " << errors.why_failed();
+      EXPECT_EQ(errors.dx.has_value(), g.dx);
+      EXPECT_EQ(errors.db.has_value(), g.db);
+      EXPECT_EQ(layer.sample.why_damaged(), "") << to_string(g);
+    }
+  }
+}
+
+// Until it is tuned itself, a part of the gradients runs what the whole was tuned to.
+TEST_F(PlanTest, ATuningOfTheWholeServesItsParts) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU has no winners";
+  Context context(options);
+  const Task whole = backward_task(problem);
+  const auto slice = [&](Gradients gradients) {
+    Plan plan(context, problem, "cpu", gradients);
+    const Choice choice = plan.choose(Direction::backward, 100, 1);
+    EXPECT_EQ(why_illegal(plan.task(Direction::backward), choice.schedule, host_target(),
+                          Determinism::run_to_run),
+              "");
+    return std::pair(CpuSchedule(choice.schedule).slice_rows, choice.evidence);
+  };
+  ASSERT_TRUE(context.cache().store_winner(winner(context, whole, 50, 200, 32)));
+  for (unsigned bits = 1; bits < 8; ++bits) {
+    EXPECT_EQ(slice(Gradients::of_bits(bits)), std::pair(32, std::string("measured"))) << bits;
+  }
+  const Task part = backward_task(problem, {.dx = true});
+  ASSERT_TRUE(context.cache().store_winner(winner(context, part, 50, 200, 128)));
+  EXPECT_EQ(slice({.dx = true}).first, 128);
+  EXPECT_EQ(slice({.da = true}).first, 32);
+  // Where the whole's winners change, a part's choice changes too.
+  ASSERT_TRUE(context.cache().store_winner(winner(context, whole, 201, 300, 64)));
+  Plan plan(context, problem, "cpu", {.da = true});
+  EXPECT_EQ(CpuSchedule(plan.choose(Direction::backward, 210, 1).schedule).slice_rows, 64);
+  EXPECT_EQ(plan.choose(Direction::backward, 199, 1).rows, (Range{128, 200}));
+}
+
+// A dy of stride 0, as the gradient of a sum is: every row is the same.
+TEST_F(PlanTest, OneRowForAll) {
+  options.portable = true;
+  Context context(options);
+  Plan plan(context, problem, "cpu", {true, true, true});
+  Layer layer(problem, 77);
+  Call call = layer.call;
+  call.dy_stride = 0;
+  std::vector<double> space(plan.workspace_size(Direction::backward, 77, 1) / 8 + 16);
+  void* at = space.data();
+  std::size_t room = space.size() * 8;
+  std::align(64, 64, at, room);
+  plan.run(Direction::backward, call, {.data = at, .size = room});
+  const Task task = backward_task(problem);
+  const Reference reference = make_reference(task, call);
+  const TensorErrors errors = compare(task, default_schedule(task, {}, 77), reference, call);
+  EXPECT_TRUE(errors.passes()) << errors.why_failed();
+  call.out_stride = 0;
+  EXPECT_THROW(plan.run(Direction::backward, call, {.data = at, .size = room}), Error);
 }
 
 TEST_F(PlanTest, NoDriverIsAClearStatus) {

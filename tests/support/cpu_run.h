@@ -48,16 +48,17 @@ class CpuRun {
                       : problem_.segments();
   }
 
+  // What the kernel reads: the coefficients in the arithmetic's type, for each channel or group.
   std::vector<std::byte> planes(const void* coefficients, std::int64_t groups, int terms) const {
-    const std::size_t size = size_of(problem_.math_type());
-    std::vector<std::byte> result(std::size_t(terms) * std::size_t(problem_.channels) * size);
+    const Type math = problem_.math_type();
+    const std::int64_t columns = expanded() ? problem_.channels : groups;
+    std::vector<std::byte> result(std::size_t(terms) * std::size_t(columns) * size_of(math));
     for (std::int64_t t = 0; t < terms; ++t) {
-      for (std::int64_t c = 0; c < problem_.channels; ++c) {
-        const std::int64_t group = c / (problem_.channels / groups);
-        std::memcpy(
-            result.data() + std::size_t(t * problem_.channels + c) * size,
-            static_cast<const std::byte*>(coefficients) + std::size_t(group * terms + t) * size,
-            size);
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const std::int64_t group = c / (columns / groups);
+        const std::int64_t at = expanded() ? t * columns + c : c * terms + t;
+        store_element(math, result.data(), at,
+                      load_element(problem_.coefficient_type(), coefficients, group * terms + t));
       }
     }
     return result;
@@ -66,7 +67,6 @@ class CpuRun {
   void prepare() {
     sums_.assign(std::size_t(units() * task_.sum_terms() * 2 * schedule_.vector), 0.0);
     scratch_.assign(kCpuScratchBytes + 64, std::byte{0x5a});
-    if (!expanded()) return;
     planes_a_ = planes(call_.a, problem_.numerator_groups, problem_.numerator_terms());
     planes_b_ = planes(call_.b, problem_.denominator_groups, problem_.denominator_terms());
   }
@@ -97,8 +97,8 @@ class CpuRun {
     if (call_.out != nullptr) {
       call.out = static_cast<std::byte*>(call_.out) + bytes(call_.out_stride, out);
     }
-    call.a = expanded() ? planes_a_.data() : call_.a;
-    call.b = expanded() ? planes_b_.data() : call_.b;
+    call.a = planes_a_.data();
+    call.b = planes_b_.data();
     call.sums = task_.sum_terms() > 0 ? sums_.data() : nullptr;
     const auto address = reinterpret_cast<std::uintptr_t>(scratch_.data());
     call.scratch = scratch_.data() + (64 - address % 64) % 64;
@@ -124,7 +124,7 @@ class CpuRun {
     const std::int64_t groups = numerator ? problem_.numerator_groups : problem_.denominator_groups;
     const int terms = numerator ? problem_.numerator_terms() : problem_.denominator_terms();
     const int first = !numerator && task_.gradients.da ? problem_.numerator_terms() : 0;
-    const Type type = problem_.math_type();
+    const Type type = problem_.coefficient_type();
     std::vector<long double> totals(std::size_t(groups * terms), 0.0L);
     for (std::int64_t unit = 0; unit < units(); ++unit) {
       for (int t = 0; t < terms; ++t) {
@@ -135,7 +135,8 @@ class CpuRun {
           if (g >= groups) continue;  // lanes past the last column
           auto& total = totals[std::size_t(g * terms + t)];
           total += at[lane];
-          if (type == Type::f64 && std::isfinite(at[lane])) total += at[schedule_.vector + lane];
+          if (problem_.math_type() == Type::f64 && std::isfinite(at[lane]))
+            total += at[schedule_.vector + lane];
         }
       }
     }
@@ -188,6 +189,7 @@ class RandomCases {
     if ((p.x_type == Type::f16 || p.x_type == Type::bf16) && number(0, 2) == 0) {
       p.y_type = Type::f32;
     }
+    p.half_coefficients = (is_half(p.x_type) || is_half(p.y_type)) && number(0, 2) == 0;
     p.layout = Layout(number(0, 1));
     if (number(0, 2) == 0) return forward_task(p);
     const std::int64_t bits = number(1, 7);

@@ -108,7 +108,7 @@ void naive_kernel(const Task& task, const Call& call, int run) {
     std::vector<F> values;
     values.reserve(std::size_t(count));
     for (std::int64_t i = 0; i < count; ++i) {
-      values.push_back(F(load_element(p.math_type(), tensor, i)));
+      values.push_back(F(load_element(p.coefficient_type(), tensor, i)));
     }
     return values;
   };
@@ -137,8 +137,8 @@ void naive_kernel(const Task& task, const Call& call, int run) {
                     double(out));
     }
   }
-  if (task.gradients.da) da.store(p.math_type(), call.da, call.accumulate);
-  if (task.gradients.db) db.store(p.math_type(), call.db, call.accumulate);
+  if (task.gradients.da) da.store(p.coefficient_type(), call.da, call.accumulate);
+  if (task.gradients.db) db.store(p.coefficient_type(), call.db, call.accumulate);
 }
 
 inline void naive_kernel(const Task& task, const Call& call, int run) {

@@ -65,6 +65,8 @@ TEST(VirtualKernels, Forward) {
     check_kernel("forward/p5q4-A-c192-g8-f32-last", architecture, {});
     check_kernel("forward/p3q3-B-c255-g5-bf16-last", architecture, {.rows = 19});
   }
+  check_kernel("forward/p5q4-A-c96-g1x8-f16:f16:f16-last", "sm_80", {});
+  check_kernel("forward/p5q4-A-c64-g1x8-f32:bf16:bf16-first", "sm_100", {.rows = 3, .inner = 20});
   check_kernel("forward/p5q4-A-c6-g2x3-f16-first", "sm_80", {.rows = 5, .inner = 56});
   check_kernel("forward/p5q4-C-c24-g2-f64-last", "sm_120", {.in_place = true});
 }
@@ -75,6 +77,9 @@ TEST(VirtualKernels, Backward) {
     check_kernel("backward.dx.da.db/p5q4-A-c192-g8-f32-last", architecture, {.rows = 203});
     check_kernel("backward.dx.da.db/p5q4-A-c48-g1x2-f32:bf16-last", architecture,
                  {.rows = 65, .accumulate = true});
+    check_kernel("backward.dx.da.db/p5q4-A-c48-g1x2-f32:bf16:bf16-last", architecture,
+                 {.rows = 65, .accumulate = true});
+    check_kernel("backward.da.db/p3q3-S-c32-g4-f16:f16:f16-last", architecture, {.rows = 33});
   }
   check_kernel("backward.dx.da.db/p5q4-C-c24-g24x3-f64-last", "sm_90", {});
   check_kernel("backward.dx.da.db/p3q2-N-c6-g2x3-f32-first", "sm_90", {.rows = 5, .inner = 52});
