@@ -138,6 +138,10 @@ Problem problem_of(const grkan_problem& from) {
   return p;
 }
 
+Problem problem_of(const grkan_problem* given) {
+  return problem_of(checked(given, "grkan_problem", offsetof(grkan_problem, coefficient_type)));
+}
+
 grkan_problem c_problem_of(const Problem& from) {
   grkan_problem p;
   std::memset(&p, 0, sizeof(p));
@@ -227,9 +231,7 @@ void grkan_text_free(grkan_text* text) {
 }
 
 grkan_status grkan_problem_validate(const grkan_problem* problem) {
-  return guarded([&] {
-    problem_of(checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)));
-  });
+  return guarded([&] { problem_of(problem); });
 }
 
 grkan_status grkan_problem_parse(const char* text, grkan_problem* problem) {
@@ -240,11 +242,7 @@ grkan_status grkan_problem_parse(const char* text, grkan_problem* problem) {
 }
 
 grkan_status grkan_problem_print(const grkan_problem* problem, grkan_text* text) {
-  return guarded([&] {
-    fill_text(needed(text, "text"),
-              to_string(problem_of(
-                  checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)))));
-  });
+  return guarded([&] { fill_text(needed(text, "text"), to_string(problem_of(problem))); });
 }
 
 grkan_status grkan_context_create(const grkan_context_options* options, grkan_context** context) {
@@ -264,8 +262,7 @@ grkan_status grkan_plan_create(grkan_context* context, const grkan_problem* prob
                                const char* device, int32_t gradients, grkan_plan** plan) {
   return guarded([&] {
     Context& owner = needed(context, "context").context;
-    const Problem p =
-        problem_of(checked(problem, "grkan_problem", offsetof(grkan_problem, coefficient_type)));
+    const Problem p = problem_of(problem);
     const Gradients asked = gradients_of(gradients);
     const char* name = &needed(device, "device");
     grkan_plan*& result = needed(plan, "plan");
