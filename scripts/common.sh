@@ -6,7 +6,7 @@ build=$root/build
 # Debian packages, each with its reason in README.md.
 build_packages=(g++ cmake ninja-build ccache git python3-venv
   llvm-22-dev libmlir-22-dev mlir-22-tools
-  libfmt-dev nlohmann-json3-dev libxxhash-dev libcli11-dev
+  libfmt-dev nlohmann-json3-dev libxxhash-dev libcli11-dev libzstd-dev zlib1g-dev
   libgtest-dev libbenchmark-dev)
 check_packages=(clang-format-22 clang-tidy-22 pkg-config chromium chromium-driver)
 # PyPI wheels, pinned: golden figures depend on the compiler's version.

@@ -133,14 +133,20 @@ std::vector<fs::path> folders(const fs::path& parent, std::string_view prefix) {
   return found;
 }
 
-// <folder of the library that holds this code>/../venv.
-fs::path environment_folder() {
+// Where Python packages lie: grkan's own, in whose grkan/lib this library is, and those of the
+// virtual environment beside this library's folder.
+std::vector<fs::path> package_folders() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<const void*>(&open_library), &info) == 0 ||
       info.dli_fname == nullptr) {
     return {};
   }
-  return fs::path(real_path(info.dli_fname)).parent_path().parent_path() / "venv";
+  const fs::path beside = fs::path(real_path(info.dli_fname)).parent_path().parent_path();
+  std::vector<fs::path> found = {beside.parent_path()};
+  for (const fs::path& python : folders(beside / "venv" / "lib", "python")) {
+    found.push_back(python / "site-packages");
+  }
+  return found;
 }
 
 std::vector<std::string> places() {
@@ -153,10 +159,10 @@ std::vector<std::string> places() {
   }
   for (const fs::path& toolkit : folders("/usr/local", "cuda")) add_files(paths, toolkit / "lib64");
   paths.insert(paths.end(), {"libnvrtc.so.13", "libnvrtc.so.12"});
-  for (const fs::path& python : folders(environment_folder() / "lib", "python")) {
-    const fs::path nvidia = python / "site-packages" / "nvidia";
-    add_files(paths, nvidia / "cu13" / "lib");
-    add_files(paths, nvidia / "cuda_nvrtc" / "lib");
+  for (const fs::path& packages : package_folders()) {
+    for (const fs::path& nvidia : folders(packages / "nvidia", "cu")) {
+      add_files(paths, nvidia / "lib");
+    }
   }
   return paths;
 }

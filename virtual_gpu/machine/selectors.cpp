@@ -8,9 +8,12 @@ namespace grkan::vgpu {
 
 const Selectors& selectors() {
   static constexpr Selectors kBaseline = GRKAN_VGPU_SELECTORS_OF(baseline);
+#if defined(__x86_64__)
   static constexpr Selectors kV3 = GRKAN_VGPU_SELECTORS_OF(v3);
   static const bool newer = __builtin_cpu_supports("x86-64-v3") != 0;
-  return newer ? kV3 : kBaseline;
+  if (newer) return kV3;
+#endif
+  return kBaseline;
 }
 
 }  // namespace grkan::vgpu

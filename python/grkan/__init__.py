@@ -1,0 +1,43 @@
+"""grkan: the activation of GR-KAN layers (the group-rational function of the Kolmogorov-Arnold
+Transformer), forward and backward, by kernels that are generated and tuned for the machine.
+
+    y = P(x) / Q(x)      with a P and a Q for each group of channels
+
+``grkan.torch`` and ``grkan.numpy`` have it for tensors and arrays, ``grkan.patch(model)`` puts it
+into a KAT or FlashKAT model; a submodule is imported when it is first named.
+``python -m grkan.collect_env`` tells what is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grkan.compat import patch as patch
+    from grkan.errors import GrkanError as GrkanError
+    from grkan.problem import Problem as Problem
+
+    __version__: str
+
+_SUBMODULES = ("collect_env", "compat", "errors", "fit", "numpy", "problem", "torch")
+_NAMES = {"GrkanError": "grkan.errors", "Problem": "grkan.problem", "patch": "grkan.compat"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from grkan._library import library
+
+        value: Any = library().grkan_version().decode()
+    elif name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    elif name in _SUBMODULES:
+        return importlib.import_module(f"grkan.{name}")
+    else:
+        raise AttributeError(f"module 'grkan' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({"__version__", *_NAMES, *_SUBMODULES})

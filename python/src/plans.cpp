@@ -1,0 +1,149 @@
+#include "python/src/plans.h"
+
+#include <pthread.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace grkan::frameworks {
+namespace {
+
+struct BytesLess {
+  bool operator()(const PlanKey& a, const PlanKey& b) const {
+    return std::memcmp(&a, &b, sizeof(PlanKey)) < 0;
+  }
+};
+
+struct Store {
+  std::mutex mutex;
+  std::map<std::pair<std::int32_t, grkan_parallel_for>, grkan_context*> contexts;
+  std::map<PlanKey, grkan_plan*, BytesLess> plans;
+};
+
+// Never destroyed: threads may still call while the process exits.
+std::atomic<Store*> store = nullptr;
+std::atomic<unsigned> forks = 0;
+
+Store& current_store() {
+  static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    store.store(nullptr);  // left behind: another thread may have held it
+    forks.fetch_add(1);
+  });
+  (void)registered;
+  if (Store* found = store.load(std::memory_order_acquire)) return *found;
+  auto* made = new Store;
+  Store* found = nullptr;
+  if (store.compare_exchange_strong(found, made, std::memory_order_acq_rel)) return *made;
+  delete made;
+  return *found;
+}
+
+grkan_status make_plan(Store& s, const PlanKey& key, grkan_plan** plan) {
+  grkan_context*& context = s.contexts[{key.determinism, key.pool}];
+  if (context == nullptr) {
+    grkan_context_options options{};
+    options.size = sizeof options;
+    options.determinism = key.determinism;
+    options.parallel_for = key.pool;
+    if (const grkan_status status = grkan_context_create(&options, &context)) return status;
+  }
+  const std::string device = key.device == kCpu ? "cpu" : "cuda:" + std::to_string(key.device);
+  return grkan_plan_create(context, &key.problem, device.c_str(), GRKAN_DX | GRKAN_DA | GRKAN_DB,
+                           plan);
+}
+
+// The plans this thread used last, in front of the store.
+struct Recent {
+  struct Entry {
+    PlanKey key;
+    grkan_plan* plan;  // nullptr: none yet
+  };
+  unsigned forks = 0;
+  std::array<Entry, 64> entries{};
+
+  static std::size_t slot(const PlanKey& key) {
+    std::uint64_t hash = 0;
+    std::array<std::uint64_t, sizeof(PlanKey) / 8> words;
+    static_assert(sizeof words == sizeof key);
+    std::memcpy(words.data(), &key, sizeof key);
+    for (const std::uint64_t word : words) hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash >> 58;
+  }
+};
+
+// What a thread keeps of its workspace between calls.
+constexpr std::size_t kKept = std::size_t{64} << 20;
+
+struct Memory {
+  void* data = nullptr;
+  std::size_t size = 0;
+  bool taken = false;
+
+  ~Memory() { std::free(data); }
+};
+thread_local Memory memory;
+
+void* allocate(std::size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+
+}  // namespace
+
+grkan_status find_plan(const PlanKey& key, grkan_plan** plan) {
+  thread_local Recent recent;
+  const unsigned now = forks.load(std::memory_order_relaxed);
+  if (recent.forks != now) {
+    recent = {};
+    recent.forks = now;
+  }
+  Recent::Entry& entry = recent.entries[Recent::slot(key)];
+  if (entry.plan == nullptr || std::memcmp(&entry.key, &key, sizeof key) != 0) {
+    Store& s = current_store();
+    const std::lock_guard lock(s.mutex);
+    grkan_plan*& known = s.plans[key];
+    if (known == nullptr) {
+      if (const grkan_status status = make_plan(s, key, &known)) {
+        s.plans.erase(key);
+        return status;
+      }
+    }
+    entry = {key, known};
+  }
+  *plan = entry.plan;
+  return GRKAN_OK;
+}
+
+bool forked() {
+  current_store();
+  return forks.load(std::memory_order_relaxed) != 0;
+}
+
+// A call within a call of the same thread (a parallel region that runs it) brings its own.
+Workspace::Workspace(std::size_t bytes) : data_(nullptr), own_(memory.taken || bytes > kKept) {
+  if (own_) {
+    data_ = bytes > 0 ? allocate(bytes) : nullptr;
+    return;
+  }
+  if (memory.size < bytes) {
+    std::free(memory.data);
+    memory.data = allocate(bytes);
+    memory.size = memory.data != nullptr ? bytes : 0;
+  }
+  memory.taken = true;
+  data_ = memory.data;
+}
+
+Workspace::~Workspace() {
+  if (own_) {
+    std::free(data_);
+  } else {
+    memory.taken = false;
+  }
+}
+
+}  // namespace grkan::frameworks
