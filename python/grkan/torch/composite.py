@@ -35,9 +35,9 @@ def group_rational(
     numerator: Tensor,
     denominator: Tensor,
     *,
-    variant: str,
-    channel_dim: int,
-    out_dtype: torch.dtype,
+    variant: str = "A",
+    channel_dim: int = -1,
+    out_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """As grkan.torch.group_rational, by PyTorch's own operations.
 
@@ -60,4 +60,4 @@ def group_rational(
         q = 1 + v * _polynomial(v, b)
     else:
         q = 1 + (v * _polynomial(v, b)).square()
-    return (p / q).to(out_dtype).movedim(-1, channel_dim)
+    return (p / q).to(out_dtype or x.dtype).movedim(-1, channel_dim)
