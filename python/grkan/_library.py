@@ -188,23 +188,36 @@ def library() -> ctypes.CDLL:
     if _opened is None:
         with _lock:
             if _opened is None:
-                _opened = _open(folder() / SONAME)
+                _opened = _open()
     return _opened
 
 
-def _open(path: Path) -> ctypes.CDLL:
+def load(name: str) -> ctypes.CDLL:
+    """The library of this name, opened out of the package's folder."""
+    path = folder() / name
     try:
-        lib = ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise _missing(path, error) from error
+
+
+def _open() -> ctypes.CDLL:
+    lib = load(SONAME)
+    try:
         for name, (result, arguments) in FUNCTIONS.items():
             function = getattr(lib, name)
             function.restype = result
             function.argtypes = arguments
-    except (OSError, AttributeError) as error:
-        raise LibraryMissing(
-            f"{path} can't be opened: {error}; install the package again, or set "
-            "GRKAN_LIBRARY_DIR to the folder that holds it (python -m grkan.collect_env tells more)"
-        ) from error
+    except AttributeError as error:
+        raise _missing(folder() / SONAME, error) from error
     return lib
+
+
+def _missing(path: Path, error: Exception) -> LibraryMissing:
+    return LibraryMissing(
+        f"{path} can't be opened: {error}; install the package again, or set "
+        "GRKAN_LIBRARY_DIR to the folder that holds it (python -m grkan.collect_env tells more)"
+    )
 
 
 def check(status: int) -> None:

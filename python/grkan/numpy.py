@@ -33,11 +33,10 @@ from grkan._layout import Layout, Rows, channel_axis, layouts, see
 from grkan._library import BACKWARD, FORWARD, BackwardArgs, ForwardArgs
 from grkan._plan import Plan, plan_for
 from grkan.errors import InvalidArgument
-from grkan.problem import TYPES, Problem
+from grkan.problem import DTYPES, TYPES, problem_of
 
 __all__ = ["Gradients", "group_rational", "group_rational_backward"]
 
-_NAMES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
 _TYPESTR = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": "<V2"}
 
 
@@ -180,7 +179,7 @@ def group_rational_backward(
 def _type_of(dtype: Any) -> str:
     """f32, f64, f16 or bf16 of anything that names a dtype."""
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    found = _NAMES.get(name, name)
+    found = DTYPES.get(name, name)
     if found not in TYPES:
         raise TypeError(f"dtype {name} is not supported; use float32, float64, float16 or bfloat16")
     return found
@@ -192,29 +191,20 @@ def _dtype(kind: str) -> np.dtype:
         import ml_dtypes
 
         return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(next(name for name, found in _NAMES.items() if found == kind))
+    return np.dtype(next(name for name, found in DTYPES.items() if found == kind))
 
 
 @functools.lru_cache(maxsize=1024)
-def _make_plan(*fields: Any) -> Plan:
-    *problem, device = fields
-    return plan_for(Problem(*problem), device)
+def _make_plan(device: str, *problem: Any) -> Plan:
+    return plan_for(problem_of(*problem), device)
 
 
 def _plan(
     a: _View, b: _View, variant: str, rows: Rows, x_type: str, y_type: str, device: str
 ) -> Plan:
-    degree = b.shape[-1] - (variant == "C")
-    if a.shape[-1] < 1:
-        raise InvalidArgument("numerator has no coefficient; it needs degree + 1", "numerator")
-    if degree < 0:
-        raise InvalidArgument(
-            "denominator has no coefficient; variant C needs degree + 1 of them", "denominator"
-        )
-    groups = [view.shape[0] if len(view.shape) == 2 else 1 for view in (a, b)]
-    degrees = (a.shape[-1] - 1, degree)
-    types = (x_type, y_type)
-    return _make_plan(*degrees, variant, rows.channels, *groups, *types, rows.layout, device)
+    return _make_plan(
+        device, a.shape, b.shape, variant, rows.channels, x_type, y_type, rows.layout
+    )
 
 
 # ---------------------------------------------------------------- arrays
@@ -379,7 +369,6 @@ class _Host:
         if array is None:
             return _View(None, None, (1, 0), (0, 1), kind)
         dense = np.ascontiguousarray(_import(name, array), dtype=_dtype(kind))
-        _check_coefficients(name, dense.shape)
         pointer = _pointer(dense) if dense.size else None
         return _View(dense, pointer, dense.shape, _dense_strides(dense.shape), kind)
 
@@ -440,8 +429,8 @@ class _Device:
     @staticmethod
     def _type(name: str, array: Any, typestr: str) -> str:
         dtype = getattr(array, "dtype", None)
-        if getattr(dtype, "name", None) in _NAMES:
-            return _NAMES[dtype.name]
+        if getattr(dtype, "name", None) in DTYPES:
+            return DTYPES[dtype.name]
         for kind, text in _TYPESTR.items():
             if typestr == text:
                 return kind
@@ -499,7 +488,6 @@ class _Device:
         if array is None:
             return _View(None, None, (1, 0), (0, 1), kind)
         view = self.view(name, _import(name, array))
-        _check_coefficients(name, view.shape)
         if view.type != kind:
             raise TypeError(f"{name} is {view.type}; expected {kind} with x of {x_type}")
         if view.strides != _dense_strides(view.shape) and 0 not in view.shape:
@@ -549,10 +537,3 @@ def _stream_of(array: Any, cupy: Any) -> int | None:
     if cupy is not None:
         return _handle(cupy.cuda.get_current_stream().ptr)
     return _handle(array.__cuda_array_interface__.get("stream"))
-
-
-def _check_coefficients(name: str, shape: tuple[int, ...]) -> None:
-    if len(shape) not in (1, 2):
-        raise InvalidArgument(
-            f"{name} has shape {shape}; expected [groups, coefficients] or [coefficients]", name
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import byref
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from grkan import _library
 VARIANTS = ("A", "B", "C", "N", "S")
 TYPES = ("f32", "f64", "f16", "bf16")
 LAYOUTS = ("last", "first")
+#: TYPES by the names that NumPy gives them.
+DTYPES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
 
 
 def _index(words: tuple[str, ...], word: str, field: str) -> int:
@@ -97,3 +100,44 @@ class Problem:
                 else 0
             ),
         )
+
+
+def problem_of(
+    numerator: Sequence[int],
+    denominator: Sequence[int],
+    variant: str,
+    channels: int,
+    x_type: str,
+    y_type: str,
+    layout: str,
+    coefficient_type: str | None = None,
+) -> Problem:
+    """The problem of coefficients of these shapes, [groups, coefficients] or [coefficients]."""
+    from grkan.errors import InvalidArgument
+
+    for name, shape in (("numerator", numerator), ("denominator", denominator)):
+        if len(shape) not in (1, 2):
+            raise InvalidArgument(
+                f"{name} has shape {tuple(shape)}; expected [groups, coefficients] or "
+                "[coefficients]",
+                name,
+            )
+    if numerator[-1] < 1:
+        raise InvalidArgument("numerator has no coefficient; it needs degree + 1", "numerator")
+    degree = denominator[-1] - (variant == "C")
+    if degree < 0:
+        raise InvalidArgument(
+            "denominator has no coefficient; variant C needs degree + 1 of them", "denominator"
+        )
+    groups = [shape[0] if len(shape) == 2 else 1 for shape in (numerator, denominator)]
+    return Problem(
+        numerator[-1] - 1,
+        degree,
+        variant,  # type: ignore[arg-type]
+        channels,
+        *groups,
+        x_type,  # type: ignore[arg-type]
+        y_type,  # type: ignore[arg-type]
+        layout,  # type: ignore[arg-type]
+        coefficient_type,  # type: ignore[arg-type]
+    )

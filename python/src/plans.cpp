@@ -1,6 +1,7 @@
 #include "python/src/plans.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include <array>
 #include <atomic>
@@ -144,6 +145,14 @@ Workspace::~Workspace() {
   } else {
     memory.taken = false;
   }
+}
+
+void ask_for_huge_pages(void* data, std::size_t bytes) {
+  constexpr std::size_t kPage = std::size_t{2} << 20;
+  if (bytes < kHuge) return;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 }  // namespace grkan::frameworks

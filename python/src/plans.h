@@ -45,4 +45,9 @@ class Workspace {
   bool own_;  // not the thread's
 };
 
+// Huge pages for a new output of so many bytes or more, before its first touch: page faults would
+// take longer than the kernel. Below, nothing is done.
+inline constexpr std::size_t kHuge = std::size_t{4} << 20;
+void ask_for_huge_pages(void* data, std::size_t bytes);
+
 }  // namespace grkan::frameworks

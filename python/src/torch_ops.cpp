@@ -1,7 +1,5 @@
 // PyTorch's operators: torch.ops.grkan.forward, forward_out and backward, on CPU and CUDA tensors.
 // What they promise stands in python/grkan/torch/functional.py.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -173,16 +171,6 @@ Owned nothing(const Facts& like) {
   const std::int64_t size = 0;
   const std::int64_t stride = 1;
   return empty(1, &size, &stride, like.dtype, like.device);
-}
-
-// Huge pages for a large new output, before its first touch: page faults would take longer than the
-// kernel.
-void ask_for_huge_pages(void* data, std::size_t bytes) {
-  constexpr std::size_t kPage = std::size_t{2} << 20;
-  if (bytes < 2 * kPage) return;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kPage - 1) / kPage * kPage;
-  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / kPage * kPage;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 // ---------------------------------------------------------------- types
@@ -534,9 +522,7 @@ struct Call {
     if (on_cpu && !empty_data()) {
       const std::int64_t elements = grid.rows * grid.channels * grid.inner;
       const std::size_t bytes = std::size_t(elements) * size_of(code);
-      if (bytes >= (std::size_t{4} << 20)) {
-        ask_for_huge_pages(writable_data_of(made.get()), bytes);
-      }
+      if (bytes >= fw::kHuge) fw::ask_for_huge_pages(writable_data_of(made.get()), bytes);
     }
     return made;
   }

@@ -11,7 +11,7 @@ import ctypes
 
 import torch
 
-from grkan._library import folder
+from grkan._library import load
 from grkan.errors import BY_STATUS, LibraryMissing
 
 __all__ = [
@@ -26,14 +26,7 @@ __all__ = [
 
 
 def _load() -> ctypes.CDLL:
-    path = folder() / "libgrkan_frameworks.so"
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise LibraryMissing(
-            f"{path} can't be opened: {error}; install the package again, or set "
-            "GRKAN_LIBRARY_DIR to the folder that holds it (python -m grkan.collect_env tells more)"
-        ) from error
+    library = load("libgrkan_frameworks.so")
     library.grkan_torch_last_error.restype = ctypes.c_char_p
     message = ctypes.create_string_buffer(1024)
     if library.grkan_torch_register(message, ctypes.c_size_t(len(message))) != 0:
