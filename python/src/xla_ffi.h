@@ -44,7 +44,15 @@ struct MetadataExtension {  // XLA_FFI_Metadata_Extension
 };
 
 // XLA_FFI_DataType_
-enum class DataType : std::int32_t { s32 = 4, s64 = 5, f16 = 10, f32 = 11, f64 = 12, bf16 = 16 };
+enum class DataType : std::int32_t {
+  invalid = 0,
+  s32 = 4,
+  s64 = 5,
+  f16 = 10,
+  f32 = 11,
+  f64 = 12,
+  bf16 = 16
+};
 
 struct Buffer {  // XLA_FFI_Buffer
   std::size_t size;
@@ -87,6 +95,7 @@ struct Attributes {  // XLA_FFI_Attrs, sorted by name
 
 // XLA_FFI_Error_Code_
 enum class Code : std::int32_t {
+  ok = 0,
   invalid_argument = 3,
   not_found = 5,
   resource_exhausted = 8,
