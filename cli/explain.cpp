@@ -35,7 +35,7 @@ VerbResult explain(const ExplainOptions& options) {
     Plan plan(context, task.problem, options.device.device, task.gradients);
     const std::int64_t rows = options.task.row_count();
     const std::int64_t inner = options.task.inner_of(task.problem);
-    Json entry = Json::parse(plan.explain(task.direction, rows, inner));
+    Json entry = Json::parse(plan.explain(task, rows, inner));
     for (const char* field : {"schema", "grkan"}) entry.erase(field);  // the document has them
     for (const char* field : {"registers", "spills", "shared_bytes", "code_bytes"}) {
       if (!entry.contains(field)) set_null(entry, field, "the kernel is not compiled yet");

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -204,6 +206,46 @@ Gradients gradients_of(std::int32_t mask) {
   return {.dx = (mask & GRKAN_DX) != 0, .da = (mask & GRKAN_DA) != 0, .db = (mask & GRKAN_DB) != 0};
 }
 
+// `stopped` is set when the caller wants no more; it lives as long as what is returned.
+TuneOptions tune_options_of(const grkan_tune_options& from, bool& stopped) {
+  check_value("strict", from.strict, 0, 1);
+  TuneOptions o;
+  o.effort = effort_of(from.effort, Effort::quick);
+  if (o.effort < Effort::quick) {
+    fail_field("effort", "effort {} does not tune; use quick, thorough or exhaustive", from.effort);
+  }
+  if (!(from.budget_seconds >= 0)) {
+    fail_field("budget_seconds", "budget_seconds {} is negative; use 0 for the effort's own",
+               from.budget_seconds);
+  }
+  if (from.rows_hi != 0 && from.rows_hi < from.rows) {
+    fail_field("rows_hi", "rows {} to {} is not a range; use 0 to tune at {} rows alone", from.rows,
+               from.rows_hi, from.rows);
+  }
+  o.budget_seconds = from.budget_seconds;
+  o.strict = from.strict != 0;
+  if (from.progress == nullptr) return o;
+  o.progress = [from, &stopped](const TuneProgress& at) {
+    const int answer = from.progress(from.progress_user, std::int64_t(at.done),
+                                     std::int64_t(at.total), at.seconds_left);
+    stopped = stopped || answer != 0;
+  };
+  o.cancelled = [&stopped] { return stopped; };
+  return o;
+}
+
+// The plan's own in this direction, or the one of a call that wants these of its gradients alone.
+Task task_with(const Plan& plan, Direction direction, std::int32_t gradients) {
+  const Task& own = plan.task(direction);
+  const Gradients wanted = gradients_of(gradients);
+  if (!own.backward() || !wanted.any()) return own;
+  if ((wanted.bits() & ~own.gradients.bits()) != 0) {
+    fail_field("gradients", "gradients {} are asked for, but the plan was made with {}",
+               to_string(wanted), to_string(own.gradients));
+  }
+  return backward_task(own.problem, wanted);
+}
+
 // 0 stands for 1 with channels-last, so that the field may be left out.
 std::int64_t inner_of(const Plan& plan, std::int64_t inner) {
   const bool last = plan.problem().layout == Layout::channels_last;
@@ -358,7 +400,17 @@ grkan_status grkan_plan_explain(grkan_plan* plan, int32_t direction, int64_t row
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
     grkan_text& to = needed(json, "json");
-    fill_text(to, p.explain(direction_of(direction), rows, inner_of(p, inner)));
+    fill_text(to, p.explain(p.task(direction_of(direction)), rows, inner_of(p, inner)));
+  });
+}
+
+grkan_status grkan_plan_explain_gradients(grkan_plan* plan, int32_t gradients, int64_t rows,
+                                          int64_t inner, grkan_text* json) {
+  return guarded([&] {
+    Plan& p = needed(plan, "plan").plan;
+    const Task task = task_with(p, Direction::backward, gradients);
+    grkan_text& to = needed(json, "json");
+    fill_text(to, p.explain(task, rows, inner_of(p, inner)));
   });
 }
 
@@ -366,28 +418,25 @@ grkan_status grkan_plan_tune(grkan_plan* plan, const grkan_tune_options* options
                              grkan_text* json) {
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
-    const grkan_tune_options g = checked(options, "grkan_tune_options");
+    const grkan_tune_options g =
+        checked(options, "grkan_tune_options", offsetof(grkan_tune_options, rows_hi));
     check_value("direction", g.direction, 0, GRKAN_FORWARD | GRKAN_BACKWARD);
-    check_value("strict", g.strict, 0, 1);
-    check_zero("reserved", g.reserved);
-    TuneOptions chosen;
-    chosen.effort = effort_of(g.effort, Effort::quick);
-    if (chosen.effort < Effort::quick) {
-      fail_field("effort", "effort {} does not tune; use quick, thorough or exhaustive", g.effort);
-    }
-    if (!(g.budget_seconds >= 0)) {
-      fail_field("budget_seconds", "budget_seconds {} is negative; use 0 for the effort's own",
-                 g.budget_seconds);
-    }
-    chosen.budget_seconds = g.budget_seconds;
-    chosen.strict = g.strict != 0;
+    bool stopped = false;
+    const TuneOptions how = tune_options_of(g, stopped);
+    const TuneSite site = p.context().tune_site(p.device());
+    const std::int64_t inner = inner_of(p, g.inner);
     nlohmann::json results = nlohmann::json::array();
     for (const Direction direction : {Direction::forward, Direction::backward}) {
       const std::int32_t bit = direction == Direction::forward ? GRKAN_FORWARD : GRKAN_BACKWARD;
       if (g.direction == 0 ? !p.has(direction) : (g.direction & bit) == 0) continue;
-      const TuneResult result = tune(p.context().tune_site(p.device()), p.task(direction), g.rows,
-                                     inner_of(p, g.inner), chosen);
-      results.push_back(nlohmann::json::parse(to_text(result.winner)));
+      if (stopped) break;
+      const Task task = task_with(p, direction, g.gradients);
+      const std::vector<TuneResult> found =
+          g.rows_hi == 0 ? std::vector<TuneResult>{tune(site, task, g.rows, inner, how)}
+                         : tune_range(site, task, {g.rows, g.rows_hi}, {inner, inner}, how);
+      for (const TuneResult& result : found) {
+        results.push_back(nlohmann::json::parse(to_text(result.winner)));
+      }
     }
     p.refresh();
     if (json != nullptr) fill_text(*json, results.dump(2));
@@ -397,7 +446,7 @@ grkan_status grkan_plan_tune(grkan_plan* plan, const grkan_tune_options* options
 grkan_status grkan_plan_export(grkan_plan* plan, grkan_text* bytes) {
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
-    fill_text(needed(bytes, "bytes"), p.export_choices());
+    fill_text(needed(bytes, "bytes"), p.export_winners());
   });
 }
 
@@ -405,6 +454,6 @@ grkan_status grkan_plan_import(grkan_plan* plan, const void* bytes, size_t size)
   return guarded([&] {
     Plan& p = needed(plan, "plan").plan;
     const auto* data = static_cast<const char*>(&needed(static_cast<const char*>(bytes), "bytes"));
-    p.import_choices({data, size});
+    p.import_winners({data, size});
   });
 }

@@ -9,13 +9,15 @@ namespace grkan {
 
 Plan::Plan(Context& context, const Problem& problem, std::string_view device, Gradients gradients)
     : context_(context), problem_((validate(problem), problem)), device_(context.device(device)) {
-  tables_[0] = std::make_unique<PlanTable>(context, device_, forward_task(problem));
+  tables_[0] = std::make_unique<PlanTable>(context, device_, imports_, forward_task(problem));
   workspaces_[0] = tables_[0]->workspace();
   if (!gradients.any()) return;
   const Task whole = backward_task(problem);
-  if (gradients != whole.gradients) whole_ = std::make_unique<PlanTable>(context, device_, whole);
-  tables_[1] = std::make_unique<PlanTable>(context, device_, backward_task(problem, gradients),
-                                           whole_.get());
+  if (gradients != whole.gradients) {
+    whole_ = std::make_unique<PlanTable>(context, device_, imports_, whole);
+  }
+  tables_[1] = std::make_unique<PlanTable>(context, device_, imports_,
+                                           backward_task(problem, gradients), whole_.get());
   for (unsigned bits = 1; bits <= gradients.bits(); ++bits) {
     if ((bits & ~gradients.bits()) != 0) continue;
     workspaces_[1].hold(device_.workspace_bound(backward_task(problem, Gradients::of_bits(bits))));
@@ -46,10 +48,16 @@ PlanTable& Plan::table_of(const Call& call) {
   const Gradients& all = task.gradients;
   const bool fewer = (given.bits() & ~all.bits()) == 0 && given != all;
   if (!fewer || !given.any()) return whole;  // whose check says what is wrong
+  return part_of(given);
+}
+
+PlanTable& Plan::part_of(Gradients given) {
+  PlanTable& whole = table(Direction::backward);
+  if (given == whole.task().gradients) return whole;
   std::atomic<PlanTable*>& part = parts_.at(given.bits());
   if (PlanTable* known = part.load(std::memory_order_acquire)) return *known;
-  auto made = std::make_unique<PlanTable>(context_, device_, backward_task(problem_, given),
-                                          whole_ ? whole_.get() : &whole);
+  auto made = std::make_unique<PlanTable>(
+      context_, device_, imports_, backward_task(problem_, given), whole_ ? whole_.get() : &whole);
   PlanTable* known = nullptr;
   if (!part.compare_exchange_strong(known, made.get(), std::memory_order_acq_rel)) return *known;
   return *made.release();
@@ -99,23 +107,34 @@ bool Plan::is_prepared(Direction direction, std::int64_t rows, std::int64_t inne
 }
 
 Choice Plan::choose(Direction direction, std::int64_t rows, std::int64_t inner) {
-  PlanTable& t = table(direction);
-  t.check().check_size(rows, inner);
-  return t.choose(std::max<std::int64_t>(1, rows), std::max<std::int64_t>(1, inner));
+  return table(direction).choose(rows, inner);
 }
 
 void Plan::refresh() {
-  if (whole_ != nullptr) whole_->refresh();
-  for (const auto& t : tables_) {
-    if (t != nullptr) t->refresh();
-  }
-  refresh_parts();
+  imports_.set(nullptr);
+  choose_again();
 }
 
-void Plan::refresh_parts() {
+void Plan::choose_again() {
+  // The whole before what looks at it.
+  for (PlanTable* t : {whole_.get(), tables_[0].get(), tables_[1].get()}) {
+    if (t != nullptr) t->refresh();
+  }
   for (const auto& part : parts_) {
     if (PlanTable* t = part.load(std::memory_order_acquire)) t->refresh();
   }
+}
+
+std::vector<Task> Plan::tasks() const {
+  std::vector<Task> tasks = {task(Direction::forward)};
+  if (!has(Direction::backward)) return tasks;
+  const unsigned own = task(Direction::backward).gradients.bits();
+  const unsigned all = backward_task(problem_).gradients.bits();
+  for (unsigned bits = 1; bits <= all; ++bits) {
+    if ((bits & ~own) != 0 && bits != all) continue;
+    tasks.push_back(backward_task(problem_, Gradients::of_bits(bits)));
+  }
+  return tasks;
 }
 
 }  // namespace grkan

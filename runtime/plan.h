@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/context.h"
 #include "runtime/plan_table.h"
@@ -51,25 +52,33 @@ class Plan {
   [[nodiscard]] bool is_prepared(Direction direction, std::int64_t rows, std::int64_t inner) const;
   // What a call of this size would run; prepares nothing.
   Choice choose(Direction direction, std::int64_t rows, std::int64_t inner);
-  // The same as a JSON document, with what the compiler said of the kernel.
-  std::string explain(Direction direction, std::int64_t rows, std::int64_t inner);
-  // Reads the winners again, and chooses anew for the sizes prepared so far: after a tuning.
+  // The same as a JSON document, with what the compiler said of the kernel, for one of tasks().
+  std::string explain(const Task& task, std::int64_t rows, std::int64_t inner);
+  // Reads the winners again, in place of what was imported, and chooses anew for the sizes prepared
+  // so far: after a tuning.
   void refresh();
 
-  // The choices for the sizes prepared so far, as bytes for import_choices of another process; that
-  // throws invalid_argument on bytes of another problem or architecture, and on damaged ones.
-  std::string export_choices();
-  void import_choices(std::string_view bytes);
+  // What this plan chooses from, for every size and every subset of its gradients, as bytes for
+  // import_winners of another process, which then chooses the same; that throws invalid_argument on
+  // bytes of another problem or architecture, and on damaged ones.
+  std::string export_winners();
+  void import_winners(std::string_view bytes);
 
  private:
   [[nodiscard]] PlanTable& table(Direction direction) const;
   // Of the gradients that a call brings memory for.
   PlanTable& table_of(const Call& call);
-  void refresh_parts();
+  // Of some of the plan's gradients; made where it is not there yet.
+  PlanTable& part_of(Gradients gradients);
+  // The tasks of the plan, of its subsets and of all gradients.
+  [[nodiscard]] std::vector<Task> tasks() const;
+  // Chooses anew for the sizes prepared so far.
+  void choose_again();
 
   Context& context_;
   Problem problem_;
   Device& device_;
+  Imports imports_;
   // Backward of all gradients, where the plan has fewer: its tuning serves theirs.
   std::unique_ptr<PlanTable> whole_;
   std::array<std::unique_ptr<PlanTable>, 2> tables_;  // by direction; backward's may be null

@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/version.h"
 #include "runtime/plan.h"
+#include "tuner/tune.h"
 
 namespace grkan {
 namespace {
@@ -18,17 +19,20 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
 
-void add_evidence(Json& json, const Choice& choice) {
+void add_evidence(Json& json, const TuneSite& site, const Choice& choice) {
   if (choice.winner) {
     const FoundWinner& found = *choice.winner;
     const Winner& winner = found.stored.winner;
     json["grade"] = to_string(found.grade);
-    json["tuned"] = {{"rows", winner.tuned_rows},
+    const std::string compiler = site.device.target().cuda() ? winner.compiler : std::string();
+    json["tuned"] = {{"task", to_string(winner.task)},
+                     {"rows", winner.tuned_rows},
                      {"inner", winner.tuned_inner},
                      {"octaves_away", found.tuned_distance},
                      {"range_octaves_away", found.range_distance},
                      {"date", winner.date},
-                     {"disturbed", winner.disturbed}};
+                     {"disturbed", winner.disturbed},
+                     {"current", is_current(site, winner, compiler)}};
     json["cache_entry"] = found.stored.path;
     if (winner.time) json["time_ns"] = {{"median", winner.time->median}};
   } else {
@@ -51,13 +55,14 @@ std::string why_no_compiler(Compiler& compiler, const Target& target) {
 
 }  // namespace
 
-std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t inner) {
-  Choice choice = choose(direction, rows, inner);
-  const Task& t = task(direction);
+std::string Plan::explain(const Task& t, std::int64_t rows, std::int64_t inner) {
+  PlanTable& table = t.backward() ? part_of(t.gradients) : *tables_[0];
+  Choice choice = table.choose(rows, inner);
   const Target& target = device_.target();
   std::optional<Binary> binary;
   if (!target.name.empty()) {
-    const std::string hint = choice.winner ? choice.winner->stored.winner.binary : std::string();
+    const bool own = choice.winner && choice.winner->stored.winner.task == t;
+    const std::string hint = own ? choice.winner->stored.winner.binary : std::string();
     binary = context_.binaries().cached(t, choice.schedule, target, hint);
   }
   // What PlanTable does then.
@@ -75,7 +80,7 @@ std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t i
                {"device", device_.info().name},
                {"model", device_.info().model},
                {"target", target.name.empty() ? "portable" : target.name},
-               {"direction", to_string(direction)},
+               {"direction", to_string(t.direction)},
                {"rows", rows},
                {"inner", inner},
                {"schedule", to_string(choice.schedule)},
@@ -84,8 +89,8 @@ std::string Plan::explain(Direction direction, std::int64_t rows, std::int64_t i
                {"holds",
                 {{"rows", {choice.rows.low, choice.rows.high}},
                  {"inner", {choice.inner.low, choice.inner.high}}}},
-               {"workspace_bytes", workspace_size(direction, inner)}};
-  add_evidence(json, choice);
+               {"workspace_bytes", workspace_size(t.direction, inner)}};
+  add_evidence(json, context_.tune_site(device_), choice);
   if (const auto limit = finite_below(t, choice.schedule)) {
     json["finite_below"] = *limit;
   } else {

@@ -51,9 +51,11 @@ Range checked_range(const char* name, Range range, std::int64_t least) {
   return {std::max<std::int64_t>(1, range.low), std::max<std::int64_t>(1, range.high)};
 }
 
-PlanTable::PlanTable(Context& context, Device& device, const Task& task, PlanTable* whole)
+PlanTable::PlanTable(Context& context, Device& device, const Imports& imports, const Task& task,
+                     PlanTable* whole)
     : context_(context),
       device_(device),
+      imports_(imports),
       task_(task),
       whole_(whole),
       workspace_(device.workspace_bound(task)),
@@ -68,22 +70,32 @@ Range PlanTable::bucket_range(std::int64_t size) {
 
 const std::vector<StoredWinner>& PlanTable::known_winners() {
   if (winners_) return *winners_;
-  return winners_.emplace(context_.cache().winners(task_, device_.target().name));
+  imported_ = imports_.get();
+  if (imported_ == nullptr) {
+    return winners_.emplace(context_.cache().winners(task_, device_.target().name));
+  }
+  winners_.emplace();
+  for (const StoredWinner& stored : imported_->winners) {
+    if (stored.winner.task == task_) winners_->push_back(stored);
+  }
+  return *winners_;
 }
 
 std::optional<Choice> PlanTable::choose_winner_at(std::int64_t rows, std::int64_t inner) {
   const Determinism determinism = context_.options().determinism;
-  auto found = choose_winner(known_winners(), {.task = task_,
-                                               .device = describe(device_.info()),
-                                               .determinism = determinism,
-                                               .rows = rows,
-                                               .inner = inner});
+  const std::vector<StoredWinner>& known = known_winners();
+  auto found =
+      choose_winner(known, {.task = task_,
+                            .device = imported_ ? imported_->device : describe(device_.info()),
+                            .determinism = determinism,
+                            .rows = rows,
+                            .inner = inner});
   if (!found || found->grade == Grade::default_schedule) return {};
   const Winner& winner = found->stored.winner;
   Choice choice;
   choice.schedule = parse_schedule(winner.schedule, device_.target());
   if (!why_illegal(task_, choice.schedule, device_.target(), determinism).empty()) return {};
-  choice.evidence = to_string(winner.evidence);
+  choice.evidence = imported_ ? "imported" : to_string(winner.evidence);
   choice.winner = std::move(found);
   return choice;
 }
@@ -95,7 +107,7 @@ std::optional<Choice> PlanTable::choose_of_whole(std::int64_t rows, std::int64_t
     const std::lock_guard lock(whole_->mutex_);
     choice = whole_->choose_exactly(rows, inner);
   }
-  if (choice->evidence == "default" || choice->evidence == "portable") return {};
+  if (!choice->winner) return {};
   const Determinism determinism = context_.options().determinism;
   const Schedule standard = default_schedule(task_, device_.target(), rows, inner, determinism);
   const auto legal = [&] {
@@ -116,29 +128,19 @@ Choice PlanTable::choose_exactly(std::int64_t rows, std::int64_t inner) {
     choice.inner = {inner, inner};
     return choice;
   };
-  for (const Choice& from : imported_) {
-    if (!from.rows.holds(rows) || !from.inner.holds(inner)) continue;
-    return here({.schedule = from.schedule, .evidence = "imported"});
-  }
   const Target& target = device_.target();
   if (target.name.empty()) {
     return here({.schedule = device_.portable(task_)->schedule(), .evidence = "portable"});
   }
-  std::optional<Choice> whole = choose_of_whole(rows, inner);
-  if (whole && whole->evidence == "imported") return here(std::move(*whole));
   if (auto own = choose_winner_at(rows, inner)) return here(std::move(*own));
-  if (whole) return here(std::move(*whole));
+  if (auto whole = choose_of_whole(rows, inner)) return here(std::move(*whole));
   return here(
       {.schedule = default_schedule(task_, target, rows, inner, context_.options().determinism),
-       .evidence = "default"});
+       .evidence = imported_ ? "imported" : "default"});
 }
 
 void PlanTable::cut_ranges(std::int64_t rows, std::int64_t inner, Range& row_range,
                            Range& inner_range) {
-  for (const Choice& from : imported_) {
-    cut(row_range, rows, from.rows);
-    cut(inner_range, inner, from.inner);
-  }
   if (!winners_) return;
   for (const StoredWinner& stored : *winners_) {
     cut(row_range, rows, stored.winner.rows);
@@ -148,6 +150,9 @@ void PlanTable::cut_ranges(std::int64_t rows, std::int64_t inner, Range& row_ran
 
 // The choice for a size, with the sizes around it (within its power of two) that share it.
 Choice PlanTable::choose(std::int64_t rows, std::int64_t inner) {
+  check_.check_size(rows, inner);
+  rows = std::max<std::int64_t>(1, rows);
+  inner = std::max<std::int64_t>(1, inner);
   const std::lock_guard lock(mutex_);
   Choice choice = choose_exactly(rows, inner);
   Range row_range = bucket_range(rows);
@@ -242,21 +247,6 @@ void PlanTable::prepare_all(Range rows, Range inner) {
     }
     i = next;
   }
-}
-
-std::vector<Choice> PlanTable::prepared_choices() {
-  const std::lock_guard lock(mutex_);
-  std::vector<Choice> choices;
-  for (const Prepared* p : current_) choices.push_back(p->choice);
-  return choices;
-}
-
-void PlanTable::import(std::vector<Choice> choices) {
-  {
-    const std::lock_guard lock(mutex_);
-    imported_ = std::move(choices);
-  }
-  refresh();
 }
 
 }  // namespace grkan

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache/lookup.h"
@@ -23,9 +24,32 @@ namespace grkan {
 struct Choice {
   Schedule schedule;
   std::string evidence = {};  // "measured", "predicted", "default", "imported", "portable"
-  std::optional<FoundWinner> winner = {};  // for "measured" and "predicted"
+  std::optional<FoundWinner> winner = {};  // for "measured" and "predicted"; may be for "imported"
   Range rows = {};
   Range inner = {};
+};
+
+// What another process chose from: its device, and the winners it had.
+struct ImportedWinners {
+  DeviceDescription device;
+  std::vector<StoredWinner> winners;
+};
+
+// What the tables of a plan choose from in place of the cache's winners; null: nothing.
+class Imports {
+ public:
+  void set(std::shared_ptr<const ImportedWinners> winners) {
+    const std::lock_guard lock(mutex_);
+    winners_ = std::move(winners);
+  }
+  [[nodiscard]] std::shared_ptr<const ImportedWinners> get() const {
+    const std::lock_guard lock(mutex_);
+    return winners_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ImportedWinners> winners_;
 };
 
 // A choice whose kernel is loaded. Never changes once it can be seen.
@@ -45,8 +69,9 @@ Range checked_range(const char* name, Range range, std::int64_t least);
 class PlanTable {
  public:
   // `whole`: of a task with more gradients, whose choices serve until this one is tuned; may be
-  // null, else lives longer.
-  PlanTable(Context& context, Device& device, const Task& task, PlanTable* whole = nullptr);
+  // null. It and `imports` live longer.
+  PlanTable(Context& context, Device& device, const Imports& imports, const Task& task,
+            PlanTable* whole = nullptr);
   PlanTable(const PlanTable&) = delete;
   PlanTable& operator=(const PlanTable&) = delete;
 
@@ -64,15 +89,11 @@ class PlanTable {
   // kernel serves what the cache does not have.
   const Prepared& prepare(std::int64_t rows, std::int64_t inner);
   void prepare_all(Range rows, Range inner);
-  // The choice for a size, with the sizes around it (within its power of two) that share it.
+  // The choice for a size, with the sizes around it (within its power of two) that share it; 0 is
+  // chosen for as 1. Throws invalid_argument for a size that no call has.
   Choice choose(std::int64_t rows, std::int64_t inner);
   // Reads the winners again, and chooses anew for what was prepared.
   void refresh();
-
-  // The choices for what is prepared.
-  std::vector<Choice> prepared_choices();
-  // Choices before all others; what was prepared is chosen anew.
-  void import(std::vector<Choice> choices);
 
  private:
   static constexpr int kBuckets = 64;  // powers of two of a 63-bit size
@@ -96,6 +117,7 @@ class PlanTable {
 
   Context& context_;
   Device& device_;
+  const Imports& imports_;
   const Task task_;
   PlanTable* const whole_;
   const WorkspaceBound workspace_;
@@ -108,7 +130,7 @@ class PlanTable {
                                                         // still be reading them
   std::vector<const Prepared*> current_;
   std::optional<std::vector<StoredWinner>> winners_;  // none: not read yet
-  std::vector<Choice> imported_;
+  std::shared_ptr<const ImportedWinners> imported_;   // that winners_ are of; null: the cache's
   std::uint64_t epoch_ = 0;  // of what choices rest on: another one makes a choice under way stale
 };
 

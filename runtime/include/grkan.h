@@ -373,6 +373,15 @@ GRKAN_API grkan_status grkan_backward(grkan_plan* plan, const grkan_backward_arg
 GRKAN_API grkan_status grkan_plan_explain(grkan_plan* plan, int32_t direction, int64_t rows,
                                           int64_t inner, grkan_text* json);
 
+/* The same of a backward call that computes these of the plan's gradients alone. */
+GRKAN_API grkan_status grkan_plan_explain_gradients(grkan_plan* plan, int32_t gradients,
+                                                    int64_t rows, int64_t inner, grkan_text* json);
+
+/* Told while a direction is tuned, from the thread that tunes: `done` of `total` candidates, and
+ * the seconds left by estimate. Returns 0 to go on; anything else ends the tuning after the step
+ * under way, with what was found so far. */
+typedef int32_t (*grkan_progress)(void* user, int64_t done, int64_t total, double seconds_left);
+
 typedef struct grkan_tune_options {
   size_t size;           /* sizeof(grkan_tune_options) */
   int64_t rows;          /* the size to tune at */
@@ -381,21 +390,27 @@ typedef struct grkan_tune_options {
   int32_t effort;        /* GRKAN_EFFORT_, quick and above; 0: quick */
   double budget_seconds; /* most time for each direction; 0: what the effort takes */
   int32_t strict;        /* 1: GRKAN_DISTURBED rather than store what a busy machine gave */
-  int32_t reserved;      /* 0 */
+  int32_t gradients;     /* of backward, for calls that leave some out; 0: all of the plan */
+  int64_t rows_hi;       /* 0: rows alone; else every size from rows to this one: tuned at several,
+                            with a result for each stretch that has a winner of its own */
+  grkan_progress progress; /* may be NULL */
+  void* progress_user;
 } grkan_tune_options;
 
-/* Finds the fastest right schedule at a size, stores it, and uses it from now on in this plan
- * (other plans of this problem made later find it too). Runs on private buffers only; takes
- * seconds to minutes. `json` (may be NULL) gets the result. Other threads may go on calling. */
+/* Finds the fastest right schedule at a size, stores it, and uses it from now on in this plan, in
+ * place of what was imported (other plans of this problem made later find it too). Runs on private
+ * buffers only; takes seconds to minutes. `json` (may be NULL) gets the results as a list, each a
+ * winner as the cache keeps it (`grkan cache show`). Other threads may go on calling. */
 GRKAN_API grkan_status grkan_plan_tune(grkan_plan* plan, const grkan_tune_options* options,
                                        grkan_text* json);
 
-/* The schedules this plan uses in the sizes prepared so far, as bytes that another process takes:
- * so the ranks of a parallel job agree, and so their bits do. */
+/* What this plan chooses its schedules from, for every size and every subset of its gradients, as
+ * bytes that another process takes: so the ranks of a parallel job run the same kernels, and so
+ * their bits agree. */
 GRKAN_API grkan_status grkan_plan_export(grkan_plan* plan, grkan_text* bytes);
 
-/* Uses exported schedules in place of this plan's own choice, before anything the cache holds.
- * Errors: bytes of another problem, another kind of device, or damaged ones. */
+/* Chooses from then on as the exporting plan does, whatever the own cache holds, until it imports
+ * again or is tuned. Errors: bytes of another problem or architecture, or damaged ones. */
 GRKAN_API grkan_status grkan_plan_import(grkan_plan* plan, const void* bytes, size_t size);
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 // What bad input gets, through the C ABI: each row a small call, its status and its message.
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -324,6 +325,47 @@ TEST_F(BadInput, RangesToPrepare) {
   EXPECT_TRUE(contains(grkan_last_error(), "rows 10 to 5 is not a range"));
   EXPECT_EQ(grkan_plan_prepare(plan, 1, 5, 1, 4), GRKAN_INVALID_ARGUMENT);
   EXPECT_TRUE(contains(grkan_last_error(), "inner 4 came with channels-last"));
+}
+TEST_F(BadInput, TuneOptions) {
+  grkan_tune_options tuning{};
+  tuning.size = sizeof(tuning);
+  tuning.rows = 4;
+  const auto error = [&](const char* field) {
+    EXPECT_EQ(grkan_plan_tune(plan, &tuning, nullptr), GRKAN_INVALID_ARGUMENT);
+    EXPECT_STREQ(grkan_last_error_field(), field);
+    return std::string(grkan_last_error());
+  };
+  tuning.effort = GRKAN_EFFORT_INSTANT;
+  EXPECT_EQ(error("effort"), "effort 2 does not tune; use quick, thorough or exhaustive");
+  tuning.effort = 0;
+  tuning.budget_seconds = -1;
+  error("budget_seconds");
+  tuning.budget_seconds = 0;
+  tuning.rows_hi = 3;
+  EXPECT_EQ(error("rows_hi"), "rows 4 to 3 is not a range; use 0 to tune at 4 rows alone");
+  tuning.rows_hi = 0;
+  tuning.direction = 9;
+  error("direction");
+  tuning.direction = GRKAN_BACKWARD;
+  tuning.gradients = 8;
+  error("gradients");
+  tuning.gradients = GRKAN_DA;
+  grkan_plan* all = plan;
+  ASSERT_EQ(grkan_plan_create(context, &problem, "cpu", GRKAN_DX, &plan), GRKAN_OK);
+  EXPECT_EQ(error("gradients"), "gradients da are asked for, but the plan was made with dx");
+  grkan_text text{};
+  EXPECT_EQ(grkan_plan_explain_gradients(plan, GRKAN_DX | GRKAN_DB, 4, 1, &text),
+            GRKAN_INVALID_ARGUMENT);
+  EXPECT_EQ(grkan_plan_explain_gradients(plan, GRKAN_DX, -4, 1, &text), GRKAN_INVALID_ARGUMENT);
+  EXPECT_EQ(text.data, nullptr);
+  EXPECT_EQ(grkan_plan_destroy(plan), GRKAN_OK);
+  plan = all;
+  // A caller of the version before these fields.
+  tuning = {};
+  tuning.size = offsetof(grkan_tune_options, rows_hi);
+  tuning.rows = -1;
+  EXPECT_EQ(grkan_plan_tune(plan, &tuning, nullptr), GRKAN_INVALID_ARGUMENT);
+  EXPECT_TRUE(contains(grkan_last_error(), "rows -1")) << grkan_last_error();
 }
 TEST_F(BadInput, RowsZeroIsFine) {
   forward = {};

@@ -132,7 +132,8 @@ TEST(Dispatch, WithoutCompilerThePortableKernelServes) {
   plan.prepare({1, 10}, {1, 1});
   EXPECT_NE(said.find("portable kernel"), std::string::npos) << said;
   EXPECT_NE(said.find(options.compiler), std::string::npos) << said;
-  EXPECT_EQ(nlohmann::json::parse(plan.explain(Direction::forward, 5, 1))["evidence"], "portable");
+  EXPECT_EQ(nlohmann::json::parse(plan.explain(plan.task(Direction::forward), 5, 1))["evidence"],
+            "portable");
   const std::vector<float> x = {1, 2, 3, 4};
   const std::vector<float> a = {1, 2};
   std::vector<float> y(4);

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "cache/files.h"
 #include "core/check.h"
@@ -245,7 +247,7 @@ TEST_F(PlanTest, EffortQuickTunesWhilePreparing) {
 TEST_F(PlanTest, ExplainIsJson) {
   Context context(options);
   Plan plan(context, problem, "cpu", {true, true, true});
-  const auto j = nlohmann::json::parse(plan.explain(Direction::backward, 1000, 1));
+  const auto j = nlohmann::json::parse(plan.explain(backward_task(problem), 1000, 1));
   EXPECT_EQ(j["task"], "backward.dx.da.db/p5q4-A-c64-g4-f32-last");
   EXPECT_EQ(j["rows"], 1000);
   EXPECT_EQ(j["device"], "cpu");
@@ -254,24 +256,73 @@ TEST_F(PlanTest, ExplainIsJson) {
   EXPECT_TRUE(j["why"].contains("tuned"));
 }
 
-TEST_F(PlanTest, ExportedChoicesAreImported) {
+// The schedules of a plan's tasks at some sizes, none of them prepared.
+std::vector<std::string> schedules_of(Plan& plan) {
+  std::vector<std::string> found;
+  for (const std::int64_t rows : {1, 77, 150, 199, 200, 201, 5000, 1 << 20}) {
+    found.push_back(to_string(plan.choose(Direction::forward, rows, 1).schedule));
+    for (unsigned bits = 1; bits < 8; ++bits) {
+      const Task task = backward_task(plan.problem(), Gradients::of_bits(bits));
+      found.push_back(nlohmann::json::parse(plan.explain(task, rows, 1))["schedule"]);
+    }
+  }
+  return found;
+}
+
+// Another process, with another cache, chooses as this one does: for every size and subset.
+TEST_F(PlanTest, ImportedWinnersAnswerInPlaceOfTheOwn) {
+  if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU has no winners";
+  Context first(options);
+  const Task forward = forward_task(problem);
+  const Task backward = backward_task(problem);
+  const Task part = backward_task(problem, {.dx = true});
+  ASSERT_TRUE(first.cache().store_winner(winner(first, forward, 100, 200, 64)));
+  ASSERT_TRUE(first.cache().store_winner(winner(first, backward, 150, 300, 32)));
+  ASSERT_TRUE(first.cache().store_winner(winner(first, part, 150, 300, 128)));
+  options.cache_dir = folder + "/other";
+  options.threads = 1;  // another device to the cache
+  Context second(options);
+  ASSERT_TRUE(second.cache().store_winner(winner(second, forward, 1, 1000, 512)));
+  ASSERT_TRUE(second.cache().store_winner(winner(second, part, 1, 1000, 512)));
+
+  Plan from(first, problem, "cpu", {true, true, true});
+  Plan to(second, problem, "cpu", {true, true, true});
+  to.prepare({150, 150}, {1, 1});
+  const std::vector<std::string> own = schedules_of(to);
+  EXPECT_NE(own, schedules_of(from));
+  const std::string bytes = from.export_winners();
+  to.import_winners(bytes);
+  EXPECT_EQ(schedules_of(to), schedules_of(from));
+  EXPECT_EQ(to.choose(Direction::forward, 150, 1).evidence, "imported");
+  EXPECT_EQ(to.choose(Direction::backward, 1, 1).evidence, "imported");
+  EXPECT_TRUE(to.is_prepared(Direction::forward, 150, 1)) << "what was prepared stays so";
+  // An import goes on to others, and ends with a tuning.
+  Plan third(second, problem, "cpu", {true, true, true});
+  third.import_winners(to.export_winners());
+  EXPECT_EQ(schedules_of(third), schedules_of(from));
+  to.refresh();
+  EXPECT_EQ(schedules_of(to), own);
+  // That there is nothing is imported too.
+  options.cache_dir = folder + "/empty";
+  Context nothing(options);
+  Plan untuned(nothing, problem, "cpu", {true, true, true});
+  to.import_winners(untuned.export_winners());
+  EXPECT_EQ(schedules_of(to), schedules_of(untuned));
+}
+
+TEST_F(PlanTest, WhatCantBeImportedIsRefused) {
   options.portable = true;
   Context context(options);
-  Plan from(context, problem, "cpu", {true, false, true});
-  from.prepare({1, 1000}, {1, 1});
-  const std::string bytes = from.export_choices();
-  Plan to(context, problem, "cpu", {true, false, true});
-  to.import_choices(bytes);
-  EXPECT_EQ(to.choose(Direction::forward, 77, 1).evidence, "imported");
-  EXPECT_EQ(to.choose(Direction::backward, 1000, 1).evidence, "imported");
-
+  Plan plan(context, problem, "cpu", {true, false, true});
+  const std::string bytes = plan.export_winners();
+  plan.import_winners(bytes);
   std::string flipped = bytes;
-  flipped[flipped.find("slice") + 5] = '1';
-  EXPECT_THROW(to.import_choices(flipped), Error);
-  EXPECT_THROW(to.import_choices(""), Error);
-  EXPECT_THROW(to.import_choices("{}"), Error);
+  flipped[flipped.find("cpu")] = 'C';
+  EXPECT_THROW(plan.import_winners(flipped), Error);
+  EXPECT_THROW(plan.import_winners(""), Error);
+  EXPECT_THROW(plan.import_winners("{}"), Error);
   Plan other(context, parse_problem("p5q4-B-c64-g4-f32-last"), "cpu", {});
-  EXPECT_THROW(other.import_choices(bytes), Error);
+  EXPECT_THROW(other.import_winners(bytes), Error);
 }
 
 TEST_F(PlanTest, PrepareCoversEverySizeOfARange) {
@@ -279,15 +330,11 @@ TEST_F(PlanTest, PrepareCoversEverySizeOfARange) {
   Context context(options);
   Plan plan(context, parse_problem("p5q4-A-c64-g4-f32-first"), "cpu", {});
   plan.prepare({3, 70}, {5, 9});
-  const auto choices = nlohmann::json::parse(plan.export_choices())["choices"];
   for (std::int64_t rows = 3; rows <= 70; ++rows) {
     for (std::int64_t inner = 5; inner <= 9; ++inner) {
-      int holding = 0;
-      for (const auto& c : choices) {
-        holding += rows >= c["rows"][0] && rows <= c["rows"][1] && inner >= c["inner"][0] &&
-                   inner <= c["inner"][1];
-      }
-      EXPECT_EQ(holding, 1) << rows << " " << inner;
+      EXPECT_TRUE(plan.is_prepared(Direction::forward, rows, inner)) << rows << " " << inner;
+      const Choice choice = plan.choose(Direction::forward, rows, inner);
+      EXPECT_TRUE(choice.rows.holds(rows) && choice.inner.holds(inner)) << rows << " " << inner;
     }
   }
 }
@@ -394,6 +441,13 @@ TEST_F(PlanTest, ATuningOfTheWholeServesItsParts) {
   Plan plan(context, problem, "cpu", {.da = true});
   EXPECT_EQ(CpuSchedule(plan.choose(Direction::backward, 210, 1).schedule).slice_rows, 64);
   EXPECT_EQ(plan.choose(Direction::backward, 199, 1).rows, (Range{128, 200}));
+  // What was timed is told: the part itself, or the whole.
+  Plan all(context, problem, "cpu", {true, true, true});
+  const auto timed = [&](const Task& task) {
+    return nlohmann::json::parse(all.explain(task, 100, 1))["tuned"]["task"];
+  };
+  EXPECT_EQ(timed(part), to_string(part));
+  EXPECT_EQ(timed(backward_task(problem, {.da = true})), to_string(whole));
 }
 
 // A dy of stride 0, as the gradient of a sum is: every row is the same.
