@@ -16,12 +16,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grkan.compat import patch as patch
     from grkan.errors import GrkanError as GrkanError
+    from grkan.explaining import explain as explain
     from grkan.problem import Problem as Problem
+    from grkan.recording import record as record
+    from grkan.torch._sync import sync_plans as sync_plans
+    from grkan.tuning import tune as tune
 
     __version__: str
 
-_SUBMODULES = ("collect_env", "compat", "errors", "fit", "numpy", "problem", "torch")
-_NAMES = {"GrkanError": "grkan.errors", "Problem": "grkan.problem", "patch": "grkan.compat"}
+_SUBMODULES = (
+    "collect_env",
+    "compat",
+    "errors",
+    "explaining",
+    "fit",
+    "jax",
+    "numpy",
+    "problem",
+    "recording",
+    "torch",
+    "tuning",
+)
+_NAMES = {
+    "GrkanError": "grkan.errors",
+    "Problem": "grkan.problem",
+    "explain": "grkan.explaining",
+    "patch": "grkan.compat",
+    "record": "grkan.recording",
+    "sync_plans": "grkan.torch._sync",
+    "tune": "grkan.tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

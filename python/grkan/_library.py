@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -64,6 +64,7 @@ PARALLEL_FOR = CFUNCTYPE(None, c_void_p, c_int64, PARALLEL_BODY, c_void_p)
 ALLOC = CFUNCTYPE(c_void_p, c_void_p, c_char_p, c_size_t)
 FREE = CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
 LOG = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+PROGRESS = CFUNCTYPE(c_int32, c_void_p, c_int64, c_int64, c_double)
 
 
 class ContextOptions(_Sized):
@@ -136,7 +137,10 @@ class TuneOptions(_Sized):
         ("effort", c_int32),
         ("budget_seconds", c_double),
         ("strict", c_int32),
-        ("reserved", c_int32),
+        ("gradients", c_int32),
+        ("rows_hi", c_int64),
+        ("progress", PROGRESS),
+        ("progress_user", c_void_p),
     ]
 
 
@@ -173,6 +177,7 @@ FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
     "grkan_forward": (c_int32, (_plan, POINTER(ForwardArgs))),
     "grkan_backward": (c_int32, (_plan, POINTER(BackwardArgs))),
     "grkan_plan_explain": (c_int32, (_plan, c_int32, c_int64, c_int64, POINTER(Text))),
+    "grkan_plan_explain_gradients": (c_int32, (_plan, c_int32, c_int64, c_int64, POINTER(Text))),
     "grkan_plan_tune": (c_int32, (_plan, POINTER(TuneOptions), POINTER(Text))),
     "grkan_plan_export": (c_int32, (_plan, POINTER(Text))),
     "grkan_plan_import": (c_int32, (_plan, c_void_p, c_size_t)),
@@ -188,36 +193,25 @@ def library() -> ctypes.CDLL:
     if _opened is None:
         with _lock:
             if _opened is None:
-                _opened = _open()
+                _opened = load(SONAME, FUNCTIONS)
     return _opened
 
 
-def load(name: str) -> ctypes.CDLL:
-    """The library of this name, opened out of the package's folder."""
+def load(name: str, functions: Mapping[str, tuple[Any, Sequence[Any]]]) -> ctypes.CDLL:
+    """The library of this name, opened out of the package's folder, its functions declared."""
     path = folder() / name
     try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise _missing(path, error) from error
-
-
-def _open() -> ctypes.CDLL:
-    lib = load(SONAME)
-    try:
-        for name, (result, arguments) in FUNCTIONS.items():
-            function = getattr(lib, name)
+        opened = ctypes.CDLL(str(path))
+        for function_name, (result, arguments) in functions.items():
+            function = getattr(opened, function_name)
             function.restype = result
             function.argtypes = arguments
-    except AttributeError as error:
-        raise _missing(folder() / SONAME, error) from error
-    return lib
-
-
-def _missing(path: Path, error: Exception) -> LibraryMissing:
-    return LibraryMissing(
-        f"{path} can't be opened: {error}; install the package again, or set "
-        "GRKAN_LIBRARY_DIR to the folder that holds it (python -m grkan.collect_env tells more)"
-    )
+    except (OSError, AttributeError) as error:
+        raise LibraryMissing(
+            f"{path} can't be opened: {error}; install the package again, or set "
+            "GRKAN_LIBRARY_DIR to the folder that holds it (python -m grkan.collect_env tells more)"
+        ) from error
+    return opened
 
 
 def check(status: int) -> None:

@@ -202,9 +202,7 @@ def _make_plan(device: str, *problem: Any) -> Plan:
 def _plan(
     a: _View, b: _View, variant: str, rows: Rows, x_type: str, y_type: str, device: str
 ) -> Plan:
-    return _make_plan(
-        device, a.shape, b.shape, variant, rows.channels, x_type, y_type, rows.layout
-    )
+    return _make_plan(device, a.shape, b.shape, variant, rows.channels, x_type, y_type, rows.layout)
 
 
 # ---------------------------------------------------------------- arrays

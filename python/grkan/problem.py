@@ -59,6 +59,10 @@ class Problem:
         lib = _library.library()
         c = _library.Problem.sized()
         _library.check(lib.grkan_problem_parse(text.encode(), byref(c)))
+        return cls._of_c_struct(c)
+
+    @classmethod
+    def _of_c_struct(cls, c: _library.Problem) -> Problem:
         return cls(
             c.numerator_degree,
             c.denominator_degree,

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <string>
@@ -156,3 +157,30 @@ void ask_for_huge_pages(void* data, std::size_t bytes) {
 }
 
 }  // namespace grkan::frameworks
+
+using grkan::frameworks::PlanKey;
+
+extern "C" {
+
+// find_plan, for Python.
+GRKAN_API grkan_status grkan_frameworks_plan(const PlanKey* key, grkan_plan** plan) {
+  try {
+    return grkan::frameworks::find_plan(*key, plan);
+  } catch (const std::exception&) {
+    return GRKAN_OUT_OF_MEMORY;
+  }
+}
+
+// Fills up to `most` keys of the plans made so far. Returns how many there are.
+GRKAN_API std::size_t grkan_frameworks_plans(PlanKey* keys, std::size_t most) noexcept {
+  auto& s = grkan::frameworks::current_store();
+  const std::lock_guard lock(s.mutex);
+  std::size_t count = 0;
+  for (const auto& [key, plan] : s.plans) {
+    if (count < most) keys[count] = key;
+    ++count;
+  }
+  return count;
+}
+
+}  // extern "C"

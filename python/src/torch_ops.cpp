@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "python/src/plans.h"
+#include "python/src/recording.h"
 #include "python/src/torch_abi.h"
 
 namespace grkan::torch {
@@ -444,6 +445,10 @@ void run_on_torch_threads(void* /*user*/, std::int64_t count,
       &range);
 }
 
+grkan_parallel_for pool() {
+  return own_pool.load(std::memory_order_relaxed) || fw::forked() ? nullptr : &run_on_torch_threads;
+}
+
 // What forward and backward have in common.
 struct Call {
   Facts x;
@@ -480,8 +485,7 @@ struct Call {
     key.device = on_cpu ? fw::kCpu : x.device.index;
     key.determinism = std::int32_t(determinism);
     if (on_cpu) {
-      key.pool = own_pool.load(std::memory_order_relaxed) || fw::forked() ? nullptr
-                                                                          : &run_on_torch_threads;
+      key.pool = pool();
       std::uint32_t count = 1;
       check(abi.get_num_threads(&count), "the number of threads");
       threads = std::int32_t(std::clamp<std::uint32_t>(count, 1, 1024));
@@ -527,6 +531,16 @@ struct Call {
     return made;
   }
 
+  [[nodiscard]] std::int32_t gradients_of(const grkan_forward_args& /*arguments*/) const {
+    return 0;
+  }
+  // A denominator without coefficients has no db to leave out.
+  [[nodiscard]] std::int32_t gradients_of(const grkan_backward_args& g) const {
+    const bool db = g.db != nullptr || b.facts.elements() == 0;
+    return (g.dx != nullptr ? GRKAN_DX : 0) | (g.da != nullptr ? GRKAN_DA : 0) |
+           (db ? GRKAN_DB : 0);
+  }
+
   // Sets the fields that forward and backward share and calls; the workspace lives as long.
   template <class Arguments>
   void run(Arguments& arguments, std::int32_t direction,
@@ -550,6 +564,9 @@ struct Call {
       const Owned workspace = empty(1, &bytes, &stride, codes.u8, x.device);
       arguments.workspace = writable_data_of(workspace.get());
       check(function(plan, &arguments));
+    }
+    if (fw::is_recording()) {
+      fw::record(key, direction, gradients_of(arguments), grid.rows, grid.inner);
     }
   }
 };
@@ -759,6 +776,9 @@ GRKAN_API int grkan_torch_register(char* message, std::size_t size) {
 
 // Whether CPU calls run on grkan's own threads (1) or on PyTorch's (0, the default).
 GRKAN_API void grkan_torch_set_own_pool(int own) { grkan::torch::own_pool = own != 0; }
+
+// The threads that a plan of the CPU is made with now; see PlanKey.
+GRKAN_API grkan_parallel_for grkan_torch_pool() { return grkan::torch::pool(); }
 
 // Why this thread's last failed call failed, of the status GRKAN_OK where PyTorch did; whether for
 // types that don't go together; the field of grkan.h.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from grkan._library import load
+from grkan import _frameworks
 from grkan.problem import VARIANTS
 
 __all__ = ["DA", "DB", "DX", "Options", "alike", "backward", "forward", "zeros_like"]
@@ -31,7 +31,7 @@ class Options(NamedTuple):
 
 
 def _register() -> None:
-    library = load("libgrkan_frameworks.so")
+    library = _frameworks.library()
     for platform, suffix in (("cpu", "cpu"), ("CUDA", "cuda")):
         for name in ("forward", "backward"):
             handler = jax.ffi.pycapsule(getattr(library, f"grkan_jax_{name}_{suffix}"))

@@ -42,7 +42,9 @@ def group_rational(
     math = jnp.float64 if x.dtype == jnp.float64 else jnp.float32
     v = jnp.moveaxis(x, channel_dim, -1).astype(math)
     a, b = (
-        jnp.repeat(jnp.atleast_2d(c).astype(math), v.shape[-1] // jnp.atleast_2d(c).shape[0], axis=0)
+        jnp.repeat(
+            jnp.atleast_2d(c).astype(math), v.shape[-1] // jnp.atleast_2d(c).shape[0], axis=0
+        )
         for c in (numerator, denominator)
     )
     p = _polynomial(v, a)

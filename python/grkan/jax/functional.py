@@ -67,7 +67,9 @@ def group_rational(
     grkan.jax.composite.group_rational there.
     """
     out = None if out_dtype is None else jnp.dtype(out_dtype)
-    arrays = [t if isinstance(t, jax.Array) else jnp.asarray(t) for t in (x, numerator, denominator)]
+    arrays = [
+        t if isinstance(t, jax.Array) else jnp.asarray(t) for t in (x, numerator, denominator)
+    ]
     return _call(*arrays, variant, channel_dim, out)
 
 
@@ -84,7 +86,9 @@ def _call(
     axis = channel_axis(x.ndim, channel_dim)
     options = Options(variant, axis - x.ndim, out_dtype or x.dtype)
     a, b = _as_kernels_take("numerator", a, x), _as_kernels_take("denominator", b, x)
-    if a.dtype != b.dtype or (a.dtype.itemsize == 2 and a.dtype not in (x.dtype, options.out_dtype)):
+    if a.dtype != b.dtype or (
+        a.dtype.itemsize == 2 and a.dtype not in (x.dtype, options.out_dtype)
+    ):
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     try:
         problem_of(

@@ -11,7 +11,7 @@ import ctypes
 
 import torch
 
-from grkan._library import load
+from grkan import _frameworks
 from grkan.errors import BY_STATUS, LibraryMissing
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "error_of",
     "forward",
     "forward_out",
+    "pool",
     "raw_backward",
     "raw_forward",
     "set_own_pool",
@@ -26,8 +27,9 @@ __all__ = [
 
 
 def _load() -> ctypes.CDLL:
-    library = load("libgrkan_frameworks.so")
+    library = _frameworks.library()
     library.grkan_torch_last_error.restype = ctypes.c_char_p
+    library.grkan_torch_pool.restype = ctypes.c_void_p
     message = ctypes.create_string_buffer(1024)
     if library.grkan_torch_register(message, ctypes.c_size_t(len(message))) != 0:
         raise LibraryMissing(f"grkan.torch: {message.value.decode()}")
@@ -36,6 +38,7 @@ def _load() -> ctypes.CDLL:
 
 _library = _load()
 set_own_pool = _library.grkan_torch_set_own_pool
+pool = _library.grkan_torch_pool
 
 forward = torch.ops.grkan.forward.default
 backward = torch.ops.grkan.backward.default
