@@ -1,0 +1,91 @@
+"""grkan.sync_plans: two ranks on gloo, of which the second has other winners in another cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import grkan
+from grkan import _library
+from torch_support import torch
+from winners import content_hash
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    content_hash(b"")  # skips where winners can't be made
+    folder = tmp_path_factory.mktemp("ranks")
+    script = Path(__file__).with_name("sync_ranks.py")
+    started = []
+    for rank in (0, 1):
+        environment = {
+            **os.environ,
+            "GRKAN_CACHE_DIR": str(folder / f"cache{rank}"),
+            "DEVICE": json.dumps(device(folder)),
+            "OMP_NUM_THREADS": "1",
+        }
+        words = [sys.executable, str(script), str(rank), f"file://{folder}/rendezvous"]
+        pipe = subprocess.PIPE
+        started.append(
+            subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe, text=True)
+        )
+    done = [process.communicate(timeout=300) for process in started]
+    for process, (_, error) in zip(started, done, strict=True):
+        assert process.returncode == 0, error
+    return [json.loads(output.splitlines()[-1]) for output, _ in done], [e for _, e in done]
+
+
+def device(folder):
+    """This machine as the cache describes it: from a winner that the command stored."""
+    found = list(folder.glob("device/winners/*/*/*.json"))
+    if not found:
+        grkan_command = _library.folder().parent / "bin" / "grkan"
+        words = [grkan_command, "tune", "forward/p0q0-A-c8-g1-f32-last", "--rows", "8"]
+        words += ["--effort", "instant", "--cache", folder / "device"]
+        subprocess.run(words, check=True, capture_output=True, timeout=300)
+        found = list(folder.glob("device/winners/*/*/*.json"))
+    return json.loads(found[0].read_bytes())["device"]
+
+
+def test_both_run_the_kernels_of_rank_0(ranks):
+    (first, second), _ = ranks
+    for i, what in enumerate(("gradients", "schedules")):
+        assert first["own"][i] != second["own"][i], f"the ranks have the same {what} by themselves"
+        assert first["same"][i] == first["own"][i] == second["same"][i], what
+    assert (first["evidence"], second["evidence"]) == ("measured", "imported")
+
+
+def test_who_follows_whom_is_told(ranks):
+    (first, second), _ = ranks
+    assert first["synced"] == [{"cpu": 0}, 0]
+    assert second["synced"][0] == {"cpu": 0} and second["synced"][1] >= 3
+
+
+def test_another_architecture_leads_itself(ranks):
+    (first, second), errors = ranks
+    assert first["apart"] == [{"cpu": 0}, 0] and second["apart"] == [{"cpu": 1}, 0]
+    assert "the ranks' cpu devices differ: rank 0 has x86-64" in errors[0]
+    assert "rank 1 other" in errors[0] and "devices differ" not in errors[1]
+
+
+def test_groups(ranks):
+    (first, second), _ = ranks
+    assert first["alone"] == [{"cpu": 0}, 0] and second["alone"] == [{"cpu": 0}, 0]
+    for rank in (first, second):
+        assert rank["outside"].startswith("this process is not of the group")
+
+
+def test_a_model_in_ddp_is_recorded(ranks):
+    (first, second), _ = ranks
+    assert first["ddp"] == second["ddp"] == 2
+
+
+def test_without_torch_distributed():
+    with pytest.raises(ValueError, match="not been initialized"):
+        grkan.sync_plans()
+    assert not torch.distributed.is_initialized()
