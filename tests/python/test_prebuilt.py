@@ -51,20 +51,28 @@ def package(build, tmp_path):
     return tmp_path / "grkan"
 
 
-def explained(package, build, cache):
-    """What a call of 500 rows would run, and what was said on standard error."""
-    environment = {
+def environment(package, build, cache):
+    return {
         **os.environ,
         "GRKAN_LIBRARY_DIR": str(package / "lib"),
         "GRKAN_COMPILER": str(build / "libgrkan_compiler.so"),
         "GRKAN_CACHE_DIR": str(cache),
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def run(words, package, build, cache):
+    given = environment(package, build, cache)
+    done = subprocess.run(words, env=given, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def explained(package, build, cache):
+    """What a call of 500 rows would run, and what was said on standard error."""
     problem = TASK.split("/")[1]
     code = f"import grkan, json; print(json.dumps(grkan.explain({problem!r}, 500)['forward']))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    done = run([sys.executable, "-c", code], package, build, cache)
     return json.loads(done.stdout), done.stderr
 
 
@@ -85,8 +93,8 @@ def test_a_winner_of_the_package_is_used(package, build, winner, tmp_path):
     # The command of the package sees them too.
     (package / "bin").mkdir()
     command = shutil.copy(build.parent / "bin" / "grkan", package / "bin" / "grkan")
-    words = [command, "explain", TASK, "--rows", "500", "--cache", cache, "--json"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
+    words = [command, "explain", TASK, "--rows", "500", "--json"]
+    done = run(words, package, build, cache)
     assert json.loads(done.stdout)["results"][0]["cache_entry"] == str(path)
 
 
@@ -116,13 +124,6 @@ def test_what_is_broken_there_is_no_error(package, build, winner, tmp_path):
 def test_nothing_is_written_there(package, build, winner, tmp_path):
     store(package, other(winner, 64))
     before = listing(package)
-    environment = {
-        **os.environ,
-        "GRKAN_LIBRARY_DIR": str(package / "lib"),
-        "GRKAN_COMPILER": str(build / "libgrkan_compiler.so"),
-        "GRKAN_CACHE_DIR": str(tmp_path / "cache"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
     code = """
 import numpy as np
 from grkan import _library, _plan
@@ -132,7 +133,7 @@ group_rational(np.zeros((500, 48), np.float32), np.zeros((1, 6), np.float32),
 (plan,) = _plan._plans.values()
 plan.tune(rows=500, direction=1, budget_seconds=0.1)
 """
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    run([sys.executable, "-c", code], package, build, tmp_path / "cache")
     assert listing(package) == before
     assert list((tmp_path / "cache").glob("winners/*/*/*.json"))
     assert list((tmp_path / "cache").glob("binaries/*/*"))
