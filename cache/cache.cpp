@@ -9,10 +9,10 @@ namespace grkan {
 namespace {
 
 // Fills `file` and returns true; or false, with the defect in `why` when there is something there.
-bool read_binary(const std::string& root, std::string_view key_hash, BinaryFile& file,
+bool read_binary(const PrebuiltFolder& root, std::string_view key_hash, BinaryFile& file,
                  std::string& why) {
   const std::string path = binary_path(key_hash);
-  const FileBytes read = read_private_file(root, path, kLargestBinaryFile);
+  const FileBytes read = read_private_file(root.folder, path, kLargestBinaryFile, root.trust);
   why = read.why;
   if (read.state != FileBytes::found) return false;
   std::string defect = parse_binary_file(read.bytes, file);
@@ -20,7 +20,7 @@ bool read_binary(const std::string& root, std::string_view key_hash, BinaryFile&
     defect = "foreign: its key is not the one of its name";
   }
   if (defect.empty()) return true;
-  why = root + "/" + path + ": " + defect;
+  why = root.folder + "/" + path + ": " + defect;
   return false;
 }
 
@@ -38,8 +38,8 @@ void Cache::warn_once(const std::string& about, const std::string& message) {
   options_.warn(message);
 }
 
-std::optional<BinaryFile> Cache::load_from(const std::string& root, std::string_view key_hash) {
-  if (root.empty()) return std::nullopt;
+std::optional<BinaryFile> Cache::load_from(const PrebuiltFolder& root, std::string_view key_hash) {
+  if (root.folder.empty()) return std::nullopt;
   BinaryFile file;
   std::string why;
   if (read_binary(root, key_hash, file, why)) return file;
@@ -49,8 +49,11 @@ std::optional<BinaryFile> Cache::load_from(const std::string& root, std::string_
 
 std::optional<BinaryFile> Cache::load_binary_by_hash(std::string_view key_hash) {
   if (!is_content_hash(key_hash)) return std::nullopt;
-  if (auto file = load_from(options_.folder, key_hash)) return file;
-  return load_from(options_.system_folder, key_hash);
+  if (auto file = load_from({options_.folder}, key_hash)) return file;
+  for (const PrebuiltFolder& prebuilt : options_.prebuilt) {
+    if (auto file = load_from(prebuilt, key_hash)) return file;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> Cache::load_binary(std::string_view key_text) {
@@ -80,15 +83,15 @@ bool Cache::store_binary(std::string_view key_text, std::string_view payload) {
   const std::string hash = content_hash(key_text);
   BinaryFile file;
   std::string why;
-  if (!options_.folder.empty() && read_binary(options_.folder, hash, file, why)) return true;
+  if (!options_.folder.empty() && read_binary({options_.folder}, hash, file, why)) return true;
   file.key = key_text;
   file.payload = payload;
   return store(binary_path(hash), to_bytes(file));
 }
 
-void Cache::read_winners(const std::string& root, bool system, const std::string& folder,
+void Cache::read_winners(const PrebuiltFolder& root, bool prebuilt, const std::string& folder,
                          std::vector<StoredWinner>& into) {
-  if (root.empty()) return;
+  if (root.folder.empty()) return;
   constexpr std::string_view kSuffix = ".json";
   const auto defect = [&](const std::string& why) {
     warn_once(why, "cache entry is not used: " + why);
@@ -100,8 +103,8 @@ void Cache::read_winners(const std::string& root, bool system, const std::string
     }
     StoredWinner stored;
     stored.hash = name.substr(0, name.size() - kSuffix.size());
-    stored.path = root + "/" + folder + "/" + name;
-    stored.system = system;
+    stored.path = root.folder + "/" + folder + "/" + name;
+    stored.prebuilt = prebuilt;
     const std::string why = parse_winner_file(file.bytes, folder + "/" + name, stored.winner);
     if (why.empty()) {
       into.push_back(std::move(stored));
@@ -109,15 +112,18 @@ void Cache::read_winners(const std::string& root, bool system, const std::string
       defect(stored.path + ": " + why);
     }
   };
-  const std::string why = read_private_folder(root, folder, kSuffix, kLargestWinner, visit);
+  const std::string why =
+      read_private_folder(root.folder, folder, kSuffix, kLargestWinner, visit, root.trust);
   if (!why.empty()) defect(why);
 }
 
 std::vector<StoredWinner> Cache::winners(const Task& task, std::string_view architecture) {
   std::vector<StoredWinner> all;
   const std::string folder = winner_folder(task, architecture);
-  read_winners(options_.folder, false, folder, all);
-  read_winners(options_.system_folder, true, folder, all);
+  read_winners({options_.folder}, false, folder, all);
+  for (const PrebuiltFolder& prebuilt : options_.prebuilt) {
+    read_winners(prebuilt, true, folder, all);
+  }
   return all;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cache/binary_file.h"
+#include "cache/files.h"
 #include "cache/folder.h"
 #include "cache/lookup.h"
 #include "cache/measurements.h"
@@ -20,10 +21,15 @@
 
 namespace grkan {
 
+// winners/ and binaries/ that came with the product. Only read; the user's own go before them.
+struct PrebuiltFolder {
+  std::string folder;
+  Trust trust = {};
+};
+
 struct CacheOptions {
   std::string folder;  // resolve_cache_folder(); "": nothing is kept
-  // Read-only, with prebuilt winners/ and binaries/; "": none.
-  std::string system_folder = kSystemCacheFolder;
+  std::vector<PrebuiltFolder> prebuilt = {{.folder = kSystemCacheFolder}};
   Warn warn;  // one line; each defect is told once; may be empty. Called from the calling thread
 };
 
@@ -56,8 +62,8 @@ class Cache {
 
  private:
   void warn_once(const std::string& about, const std::string& message);
-  std::optional<BinaryFile> load_from(const std::string& root, std::string_view key_hash);
-  void read_winners(const std::string& root, bool system, const std::string& folder,
+  std::optional<BinaryFile> load_from(const PrebuiltFolder& root, std::string_view key_hash);
+  void read_winners(const PrebuiltFolder& root, bool prebuilt, const std::string& folder,
                     std::vector<StoredWinner>& into);
   bool store(const std::string& path, std::string_view bytes);
 

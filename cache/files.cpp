@@ -53,12 +53,14 @@ struct Opened {
 };
 
 // Who else can write a file decides what this process runs: native code comes from here.
-std::string why_untrusted(const struct stat& status, const std::string& path) {
-  if (status.st_uid != ::geteuid() && status.st_uid != 0) {
+std::string why_untrusted(const struct stat& status, const std::string& path, const Trust& trust) {
+  if (status.st_uid != ::geteuid() && status.st_uid != 0 && status.st_uid != trust.user) {
     return fmt::format("{} belongs to user {}; only files of user {} or of root are used", path,
                        status.st_uid, ::geteuid());
   }
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+  const bool group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != trust.group;
+  const bool all = (status.st_mode & S_IWOTH) != 0;
+  if ((group || all) && !trust.all) {
     return fmt::format("{} can be written by others (mode {:o}); use: chmod go-w", path,
                        status.st_mode & 07777U);
   }
@@ -66,7 +68,8 @@ std::string why_untrusted(const struct stat& status, const std::string& path) {
 }
 
 // O_NONBLOCK: opening a FIFO that somebody put there must not wait.
-Opened open_trusted(int folder, const char* name, const std::string& path, int flags) {
+Opened open_trusted(int folder, const char* name, const std::string& path, int flags,
+                    const Trust& trust) {
   Opened opened;
   opened.descriptor =
       Descriptor(::openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags));
@@ -82,20 +85,20 @@ Opened open_trusted(int folder, const char* name, const std::string& path, int f
   if (::fstat(opened.descriptor.get(), &opened.status) != 0) {
     opened.why = fmt::format("{}: {}", path, error_text(errno));
   } else {
-    opened.why = why_untrusted(opened.status, path);
+    opened.why = why_untrusted(opened.status, path, trust);
   }
   return opened;
 }
 
 // Opens root/path as a folder, checking every folder on the way from the root.
-Opened open_folder(const std::string& root, std::string_view path) {
+Opened open_folder(const std::string& root, std::string_view path, const Trust& trust = {}) {
   std::string full = root;
-  Opened at = open_trusted(AT_FDCWD, root.c_str(), root, O_DIRECTORY);
+  Opened at = open_trusted(AT_FDCWD, root.c_str(), root, O_DIRECTORY, trust);
   while (!path.empty() && !at.absent && at.why.empty()) {
     const std::string name(path.substr(0, path.find('/')));
     path.remove_prefix(std::min(path.size(), name.size() + 1));
     full += "/" + name;
-    at = open_trusted(at.descriptor.get(), name.c_str(), full, O_DIRECTORY | O_NOFOLLOW);
+    at = open_trusted(at.descriptor.get(), name.c_str(), full, O_DIRECTORY | O_NOFOLLOW, trust);
   }
   return at;
 }
@@ -124,8 +127,9 @@ std::string read_all(int file, std::size_t expected, std::size_t limit, std::str
 }
 
 // Reads a file of an opened folder; `full` is its path for messages.
-FileBytes read_in(int folder, const std::string& name, const std::string& full, std::size_t limit) {
-  const Opened at = open_trusted(folder, name.c_str(), full, O_NOFOLLOW);
+FileBytes read_in(int folder, const std::string& name, const std::string& full, std::size_t limit,
+                  const Trust& trust) {
+  const Opened at = open_trusted(folder, name.c_str(), full, O_NOFOLLOW, trust);
   FileBytes result;
   if (at.absent) return result;
   result.state = FileBytes::refused;
@@ -183,12 +187,21 @@ std::string sync(int file) {
 
 }  // namespace
 
-FileBytes read_private_file(const std::string& root, const std::string& path, std::size_t limit) {
+Trust writers_of(const std::string& folder) {
+  struct stat status{};
+  if (::stat(folder.c_str(), &status) != 0) return {};
+  return {.user = std::int64_t(status.st_uid),
+          .group = (status.st_mode & S_IWGRP) != 0 ? std::int64_t(status.st_gid) : -1,
+          .all = (status.st_mode & S_IWOTH) != 0};
+}
+
+FileBytes read_private_file(const std::string& root, const std::string& path, std::size_t limit,
+                            const Trust& trust) {
   const auto [folder, name] = split(path);
-  const Opened at = open_folder(root, folder);
+  const Opened at = open_folder(root, folder, trust);
   if (at.absent) return {};
   if (!at.why.empty()) return {.state = FileBytes::refused, .bytes = {}, .why = at.why};
-  return read_in(at.descriptor.get(), name, root + "/" + path, limit);
+  return read_in(at.descriptor.get(), name, root + "/" + path, limit, trust);
 }
 
 FolderNames list_private_folder(const std::string& root, const std::string& path) {
@@ -197,14 +210,14 @@ FolderNames list_private_folder(const std::string& root, const std::string& path
 
 std::string read_private_folder(
     const std::string& root, const std::string& path, std::string_view suffix, std::size_t limit,
-    const std::function<void(const std::string&, const FileBytes&)>& visit) {
-  const Opened at = open_folder(root, path);
+    const std::function<void(const std::string&, const FileBytes&)>& visit, const Trust& trust) {
+  const Opened at = open_folder(root, path, trust);
   const std::string full = root + "/" + path;
   const FolderNames names = list(at, full);
   for (const std::string& name : names.names) {
     if (!name.ends_with(suffix)) continue;
     const FileBytes file =
-        read_in(at.descriptor.get(), name, fmt::format("{}/{}", full, name), limit);
+        read_in(at.descriptor.get(), name, fmt::format("{}/{}", full, name), limit, trust);
     if (file.state != FileBytes::absent) visit(name, file);  // else removed since
   }
   return names.why;

@@ -19,10 +19,20 @@ struct FileBytes {
   std::string why;    // refused: one line, with the path
 };
 
+// Who may have written what is read, beside this user and root.
+struct Trust {
+  std::int64_t user = -1;   // -1: nobody
+  std::int64_t group = -1;  // where the mode lets the group write
+  bool all = false;         // where the mode lets all write
+};
+// Who can write into a folder.
+Trust writers_of(const std::string& folder);
+
 // Reads root/path. Refused: not a regular file; the file, the root or a folder between them belongs
-// to neither this user nor root or can be written by group or others; larger than `limit`. `path`
-// is relative, symbolic links below the root are not followed.
-FileBytes read_private_file(const std::string& root, const std::string& path, std::size_t limit);
+// to neither this user nor root or can be written by group or others, unless `trust` has them;
+// larger than `limit`. `path` is relative, symbolic links below the root are not followed.
+FileBytes read_private_file(const std::string& root, const std::string& path, std::size_t limit,
+                            const Trust& trust = {});
 
 // The names in root/path, sorted; empty when there is no such folder. `why` is set when there is
 // one that can't be trusted or read.
@@ -36,7 +46,8 @@ FolderNames list_private_folder(const std::string& root, const std::string& path
 // found or why it is refused. Returns why the folder itself is refused, else "".
 std::string read_private_folder(
     const std::string& root, const std::string& path, std::string_view suffix, std::size_t limit,
-    const std::function<void(const std::string&, const FileBytes&)>& visit);
+    const std::function<void(const std::string&, const FileBytes&)>& visit,
+    const Trust& trust = {});
 
 // Writes bytes to a new file in root/tmp (0700), syncs it and renames it to root/path; the folders
 // (root included) are made when they are missing. Returns the reason when it can't, else "".

@@ -62,7 +62,7 @@ std::optional<FoundWinner> grade(const StoredWinner& stored, const WinnerQuery& 
 bool better(const FoundWinner& a, const FoundWinner& b) {
   const auto rank = [](const FoundWinner& f) {
     const Winner& w = f.stored.winner;
-    return std::make_tuple(f.grade, w.disturbed, f.range_distance, f.stored.system, w.evidence);
+    return std::make_tuple(f.grade, w.disturbed, f.range_distance, f.stored.prebuilt, w.evidence);
   };
   if (rank(a) != rank(b)) return rank(a) < rank(b);
   // UTC dates in this form sort as text.
@@ -95,7 +95,7 @@ std::string why_better(const FoundWinner& won, const FoundWinner& lost) {
   }
   if (w.disturbed != l.disturbed) return "undisturbed before disturbed";
   if (won.range_distance != lost.range_distance) return "the nearer range";
-  if (won.stored.system != lost.stored.system) return "the user's before the system's";
+  if (won.stored.prebuilt != lost.stored.prebuilt) return "the user's before a prebuilt one";
   if (w.evidence != l.evidence) return "executed counts before static ones";
   if (w.date != l.date) return fmt::format("the later date, {} after {}", w.date, l.date);
   return "equal dates; the smaller hash";

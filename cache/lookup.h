@@ -32,9 +32,9 @@ std::string_view to_string(Grade grade);  // as the enumerators
 
 struct StoredWinner {
   Winner winner;
-  std::string hash;     // of its text: the file's name
-  std::string path;     // of the file
-  bool system = false;  // from the read-only system folder
+  std::string hash;       // of its text: the file's name
+  std::string path;       // of the file
+  bool prebuilt = false;  // from a read-only folder that came with the product
 };
 
 struct FoundWinner {
@@ -45,7 +45,7 @@ struct FoundWinner {
 };
 
 // The best answer, or nothing. Within a grade: undisturbed first, then the nearer range, the user's
-// over the system's, better evidence, later date, smaller hash. Entries of another task,
+// over a prebuilt one, better evidence, later date, smaller hash. Entries of another task,
 // architecture or determinism never answer, and predictions and defaults only where they hold.
 std::optional<FoundWinner> choose_winner(const std::vector<StoredWinner>& winners,
                                          const WinnerQuery& query);

@@ -72,7 +72,7 @@ class Merge {
 
  private:
   CacheOptions cache_of(const std::string& folder) {
-    return {.folder = folder, .system_folder = {}, .warn = [this](const std::string& why) {
+    return {.folder = folder, .prebuilt = {}, .warn = [this](const std::string& why) {
               warning_ = why;
             }};
   }

@@ -55,6 +55,17 @@ std::vector<std::string> places_beside(std::string_view library) {
   return folders;
 }
 
+std::vector<PrebuiltFolder> prebuilt_folders() {
+  std::vector<PrebuiltFolder> folders;
+  const fs::path beside = fs::path(own().folder).parent_path();
+  std::error_code ignored;
+  if (fs::exists(beside / "winners", ignored) || fs::exists(beside / "binaries", ignored)) {
+    folders.push_back({.folder = beside.string(), .trust = writers_of(own().folder)});
+  }
+  folders.push_back({.folder = kSystemCacheFolder});
+  return folders;
+}
+
 std::string virtual_driver_path() {
   const std::vector<std::string> places = places_beside(kVirtualDriver);
   for (const std::string& place : places) {

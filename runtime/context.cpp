@@ -17,6 +17,7 @@ Context::Context(ContextOptions options)
       pool_(options_.threads, options_.parallel_for),
       compiler_(options_.compiler),
       cache_({.folder = options_.cache_dir,
+              .prebuilt = prebuilt_folders(),
               .warn = [this](const std::string& line) { log_(LogLevel::warn, "{}", line); }}),
       binaries_(cache_, compiler_, log_,
                 {.generator = kGeneratorId, .cpu_compiler = kCpuCompiler}) {}

@@ -128,7 +128,7 @@ class Reader {
     found.tuned.winners.push_back({.winner = winner,
                                    .hash = path.substr(slash, path.rfind('.') - slash),
                                    .path = path,
-                                   .system = false});
+                                   .prebuilt = false});
     ++result_.winners;
   }
 

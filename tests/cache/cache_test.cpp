@@ -48,7 +48,7 @@ class CacheTest : public ::testing::Test {
 
   CacheOptions options(const std::string& folder = "cache") {
     return {.folder = (root_ / folder).string(),
-            .system_folder = {},
+            .prebuilt = {},
             .warn = [this](const std::string& line) { warnings_.push_back(line); }};
   }
 
@@ -64,6 +64,18 @@ void write(const fs::path& path, const std::string& bytes) {
   fs::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+}
+
+// Every file below, with what is in it.
+std::string listing(const fs::path& folder) {
+  std::vector<std::string> files;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    files.push_back(entry.path().string() + (entry.is_directory() ? "/" : read(entry.path())));
+  }
+  std::sort(files.begin(), files.end());
+  std::string all;
+  for (const std::string& file : files) all += file + "\n";
+  return all;
 }
 
 std::string key_of(const char* compiler = "llvm 22.1.8") {
@@ -282,7 +294,7 @@ TEST_F(CacheTest, LinksPipesAndFoldersInAFilesPlace) {
 // ---- folders in a bad state
 
 TEST_F(CacheTest, NoFolderAtAll) {
-  Cache cache({.folder = {}, .system_folder = {}, .warn = [this](const std::string& line) {
+  Cache cache({.folder = {}, .prebuilt = {}, .warn = [this](const std::string& line) {
                  warnings_.push_back(line);
                }});
   EXPECT_EQ(cache.load_binary(key_of()), std::nullopt);
@@ -419,7 +431,7 @@ TEST_F(CacheTest, EightProcessesWithThreadsStoreAndLoad) {
   constexpr int kKeys = 6;
   const std::string folder = (root_ / "cache").string();
   const auto body = [&](int process) {
-    Cache cache({.folder = folder, .system_folder = {}, .warn = [](const std::string& line) {
+    Cache cache({.folder = folder, .prebuilt = {}, .warn = [](const std::string& line) {
                    std::fprintf(stderr, "%s\n", line.c_str());
                    ::_exit(50);  // a race must not show a defect
                  }});
@@ -630,7 +642,7 @@ TEST_F(CacheTest, AMisplacedWinnerIsAMiss) {
   EXPECT_NE(warnings_[0].find("in the wrong folder"), std::string::npos);
 }
 
-TEST_F(CacheTest, SystemWinnersLieUnderTheUsers) {
+TEST_F(CacheTest, PrebuiltWinnersLieUnderTheUsers) {
   Cache system(options("system"));
   Winner theirs = winner({1, 1000}, "2026-12-24T10:00:00Z");
   theirs.compiler = "prebuilt";
@@ -638,22 +650,72 @@ TEST_F(CacheTest, SystemWinnersLieUnderTheUsers) {
   system.store_binary(key_of(), "prebuilt code");
 
   CacheOptions o = options();
-  o.system_folder = (root_ / "system").string();
+  o.prebuilt = {{.folder = (root_ / "system").string()}};
   Cache cache(o);
   auto found = cache.find_winner(query());
   ASSERT_TRUE(found);
-  EXPECT_TRUE(found->stored.system);
+  EXPECT_TRUE(found->stored.prebuilt);
   EXPECT_EQ(cache.load_binary(key_of()), "prebuilt code");
   cache.store_winner(winner());  // older, but the user's
   found = cache.find_winner(query());
   ASSERT_TRUE(found);
-  EXPECT_FALSE(found->stored.system);
+  EXPECT_FALSE(found->stored.prebuilt);
   EXPECT_EQ(cache.winners(query().task, "x86-64-v3").size(), 2U);
+}
+
+// Of several prebuilt folders the first that has a binary gives it, and their winners count alike.
+// Nothing is written there, and what is broken there is a miss.
+TEST_F(CacheTest, SeveralPrebuiltFolders) {
+  Winner nearby = winner({1, 1000}, "2026-12-24T10:00:00Z");
+  Cache(options("package")).store_winner(nearby);
+  Cache(options("package")).store_binary(key_of(), "the package's");
+  Cache(options("system")).store_binary(key_of(), "the system's");
+  write(root_ / "package" / winner_folder(nearby.task, "x86-64-v3") / "broken.json", "{");
+  const std::string before = listing(root_ / "package");
+
+  CacheOptions o = options();
+  o.prebuilt = {{.folder = (root_ / "missing").string()},
+                {.folder = (root_ / "package").string()},
+                {.folder = (root_ / "system").string()}};
+  Cache cache(o);
+  ASSERT_TRUE(cache.find_winner(query()));
+  EXPECT_EQ(cache.winners(query().task, "x86-64-v3").size(), 1U);
+  EXPECT_EQ(cache.load_binary(key_of()), "the package's");
+  EXPECT_EQ(warnings_.size(), 1U) << "of the broken file, once";
+  EXPECT_TRUE(cache.store_winner(winner()));
+  EXPECT_TRUE(cache.store_binary(key_of(), "own"));
+  EXPECT_EQ(cache.load_binary(key_of()), "own");
+  EXPECT_EQ(listing(root_ / "package"), before);
+  EXPECT_FALSE(fs::exists(root_ / "missing"));
+}
+
+// A group that may write the product's libraries may write what lies beside them; nobody else.
+TEST_F(CacheTest, PrebuiltFoldersAreTrustedAsTheirLibraryIs) {
+  Cache(options("package")).store_winner(winner());
+  const auto is_found = [&](const Trust& trust) {
+    CacheOptions o = options();
+    o.prebuilt = {{.folder = (root_ / "package").string(), .trust = trust}};
+    return Cache(o).find_winner(query()).has_value();
+  };
+  const auto share = [&](const fs::path& path, fs::perms writers) {
+    fs::permissions(path, writers, fs::perm_options::add);
+  };
+  share(root_ / "package", fs::perms::group_write);
+  EXPECT_FALSE(is_found({}));
+  fs::create_directory(root_ / "lib");
+  EXPECT_FALSE(is_found(writers_of((root_ / "lib").string())));
+  share(root_ / "lib", fs::perms::group_write);
+  EXPECT_TRUE(is_found(writers_of((root_ / "lib").string())));
+  EXPECT_FALSE(is_found({.user = -1, .group = ::getegid() + 1}));
+  share(root_ / "package" / "winners", fs::perms::others_write);
+  EXPECT_FALSE(is_found(writers_of((root_ / "lib").string())));
+  share(root_ / "lib", fs::perms::others_write);
+  EXPECT_TRUE(is_found(writers_of((root_ / "lib").string())));
 }
 
 StoredWinner stored(Winner w) {
   const std::string hash = content_hash(to_text(w));
-  return {.winner = std::move(w), .hash = hash, .path = {}, .system = false};
+  return {.winner = std::move(w), .hash = hash, .path = {}, .prebuilt = false};
 }
 
 TEST_F(CacheTest, GradesAreInTheContractsOrder) {

@@ -77,7 +77,7 @@ class MergeTest : public ::testing::Test {
 
   [[nodiscard]] std::string at(const std::string& name) const { return (root_ / name).string(); }
   Cache cache(const std::string& name) const {
-    return Cache({.folder = at(name), .system_folder = {}, .warn = {}});
+    return Cache({.folder = at(name), .prebuilt = {}, .warn = {}});
   }
   void store(const std::string& name, const Winner& w) const {
     ASSERT_TRUE(cache(name).store_winner(w));

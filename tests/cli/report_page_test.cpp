@@ -118,7 +118,7 @@ class ReportPageTest : public ::testing::Test {
     std::string name = (fs::temp_directory_path() / "grkan_report_page_XXXXXX").string();
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     root_ = name;
-    cache_.emplace(CacheOptions{.folder = folder(), .system_folder = {}, .warn = {}});
+    cache_.emplace(CacheOptions{.folder = folder(), .prebuilt = {}, .warn = {}});
   }
   void TearDown() override {
     cache_.reset();
