@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -263,7 +265,7 @@ class _Progress:
         except ImportError:
             return
         self._lines = False
-        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        form = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         self._bar = tqdm(total=total, desc="grkan", bar_format=form)
 
     def __enter__(self) -> _Progress:
@@ -296,24 +298,41 @@ class _Progress:
 
 
 class _Callback:
-    """What grkan_plan_tune calls: moves the bar, and carries what is raised there (Ctrl-C) past the
-    C functions in between."""
+    """What grkan_plan_tune calls: moves the bar, and carries what is raised there past the C
+    functions in between.
+
+    Ctrl-C waits until then too: Python would raise it as soon as the callback begins, where ctypes
+    drops it.
+    """
 
     def __init__(self, shown: _Progress) -> None:
         self._shown = shown
         self._raised: BaseException | None = None
+        self._interrupt: tuple[Any, Any] | None = None
+        self._handler: Any = None
         self._function = PROGRESS(self._call)
 
     def __enter__(self) -> Any:
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(handler):
+            self._handler = handler
+            signal.signal(signal.SIGINT, self._remember)
         return self._function
 
     def __exit__(self, *_: Any) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            if self._interrupt is not None:
+                self._handler(*self._interrupt)
         if self._raised is not None:
             raise self._raised
+
+    def _remember(self, number: int, frame: Any) -> None:
+        self._interrupt = number, frame
 
     def _call(self, _: Any, done: int, total: int, seconds_left: float) -> int:
         try:
             self._shown.within(done / max(1, total))
         except BaseException as error:
             self._raised = error
-        return 0 if self._raised is None else 1
+        return 0 if self._raised is None and self._interrupt is None else 1

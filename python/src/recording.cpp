@@ -60,7 +60,6 @@ void record(const PlanKey& key, std::int32_t direction, std::int32_t gradients, 
 
 }  // namespace grkan::frameworks
 
-using grkan::frameworks::PlanKey;
 using grkan::frameworks::RecordedCall;
 
 extern "C" {
@@ -72,8 +71,9 @@ GRKAN_API void grkan_frameworks_record(std::int32_t begin) noexcept {
   std::atomic<int>& under_way = grkan::frameworks::recordings_under_way;
   if (begin != 0) {
     ++under_way;
-  } else if (under_way > 0 && --under_way == 0) {
-    r.calls.clear();
+  } else if (under_way > 0) {
+    --under_way;
+    if (under_way == 0) r.calls.clear();
   }
 }
 

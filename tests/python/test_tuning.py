@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -163,17 +165,28 @@ def test_gradients_that_are_left_out_are_tuned_as_such():
 
 
 def test_ctrl_c_ends_it_with_what_was_found(monkeypatch):
+    """While a kernel is built or timed, so that Python sees it at the next step."""
     told = []
 
-    def interrupt(self, part):
+    def within(self, part):
         told.append(part)
         if len(told) == 3:
-            raise KeyboardInterrupt
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    monkeypatch.setattr(tuning._Progress, "within", interrupt)
+    monkeypatch.setattr(tuning._Progress, "within", within)
     with torch.no_grad(), pytest.raises(KeyboardInterrupt):
+        grkan.tune(GroupRational(88), torch.zeros(3000, 88), effort="exhaustive")
+    assert 3 <= len(told) < 50
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_raised_while_it_tunes_comes_through(monkeypatch):
+    def within(self, part):
+        raise RuntimeError("the terminal is gone")
+
+    monkeypatch.setattr(tuning._Progress, "within", within)
+    with torch.no_grad(), pytest.raises(RuntimeError, match="the terminal is gone"):
         grkan.tune(GroupRational(88), torch.zeros(300, 88), effort="exhaustive")
-    assert len(told) == 3
 
 
 def test_tasks_that_fail_are_told(monkeypatch):
