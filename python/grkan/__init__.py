@@ -3,9 +3,10 @@ Transformer), forward and backward, by kernels that are generated and tuned for 
 
     y = P(x) / Q(x)      with a P and a Q for each group of channels
 
-``grkan.torch`` and ``grkan.numpy`` have it for tensors and arrays, ``grkan.patch(model)`` puts it
-into a KAT or FlashKAT model; a submodule is imported when it is first named.
-``python -m grkan.collect_env`` tells what is installed.
+``grkan.torch``, ``grkan.jax`` and ``grkan.numpy`` have it for arrays of each, ``grkan.patch(model)``
+puts it into a KAT or FlashKAT model; a submodule is imported when it is first named.
+``grkan.tune`` tunes what a model calls, ``grkan.record`` lists it, ``grkan.explain`` tells which
+kernel would run. ``python -m grkan.collect_env`` tells what is installed.
 """
 
 from __future__ import annotations

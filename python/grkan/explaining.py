@@ -7,6 +7,7 @@ from typing import Any
 
 from grkan import _plan
 from grkan._library import BACKWARD, FORWARD
+from grkan._text import time_text
 from grkan.errors import InvalidArgument
 from grkan.problem import Problem
 from grkan.recording import Call, direction_code, gradient_bits, plan_of
@@ -118,7 +119,7 @@ def _text(document: dict[str, Any]) -> str:
             evidence += f" ({document['grade']})"
     lines.append(f"  evidence  {evidence}")
     if document["time_ns"] is not None:
-        lines.append(f"  time      {document['time_ns']['median'] / 1e3:.2f} us there")
+        lines.append(f"  time      {time_text(document['time_ns']['median'])} there")
     low, high = document["holds"]["rows"]
     lines.append(f"  the same  from {low} to {high} rows")
     return "\n".join(lines)

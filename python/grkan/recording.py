@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from grkan import _frameworks
 from grkan._library import BACKWARD, FORWARD
+from grkan._text import range_text, table
 from grkan.errors import InvalidArgument
 from grkan.problem import Problem
 
@@ -204,18 +205,6 @@ def record(step: Callable[..., Any] | None = None, /, *args: Any, **named: Any) 
     with calls:
         run(step, args, named)
     return calls
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns, the first row being their heads."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(text.ljust(widths[i]) for i, text in enumerate(row)).rstrip() for row in rows
-    )
-
-
-def range_text(low: int, high: int) -> str:
-    return str(high) if low == high else f"{low}..{high}"
 
 
 def direction_code(call: Call) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from grkan import _frameworks
 from grkan._library import PROGRESS
+from grkan._text import range_text, table, time_text
 from grkan.errors import GrkanError, InvalidArgument
 from grkan.recording import (
     Calls,
@@ -19,9 +20,7 @@ from grkan.recording import (
     direction_code,
     gradient_bits,
     plan_of,
-    range_text,
     record,
-    table,
 )
 
 __all__ = ["Tuning", "Tunings", "tune"]
@@ -58,8 +57,8 @@ class Tunings(list[Tuning]):
             return "nothing was tuned"
         rows = [("task", "device", "rows", "before", "after", "schedule")]
         for t in self:
-            after = _time_text(t.after_ns) + (" kept" if t.kept else "")
-            before = _time_text(t.before_ns)
+            after = time_text(t.after_ns) + (" kept" if t.kept else "")
+            before = time_text(t.before_ns)
             if t.disturbed:
                 after += " disturbed"
             if t.error is not None:
@@ -242,12 +241,6 @@ def _tuning(line: Listed, explained: list[dict[str, Any]], winner: dict[str, Any
 
 def _median(time: dict[str, Any] | None) -> float | None:
     return None if time is None else time["median"]
-
-
-def _time_text(ns: float | None) -> str:
-    if ns is None:
-        return "-"
-    return f"{ns / 1e6:.3f} ms" if ns >= 1e6 else f"{ns / 1e3:.2f} us"
 
 
 class _Progress:

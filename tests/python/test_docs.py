@@ -1,4 +1,5 @@
-"""The Python of README.md and docs/ is run as it stands there, a page in one go."""
+"""The Python of README.md and docs/ is run as it stands there, a page in one go. Blocks marked py
+rather than python leave things to the reader, and are not run."""
 
 from __future__ import annotations
 
