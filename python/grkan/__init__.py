@@ -3,8 +3,8 @@ Transformer), forward and backward, by kernels that are generated and tuned for 
 
     y = P(x) / Q(x)      with a P and a Q for each group of channels
 
-``grkan.torch``, ``grkan.jax`` and ``grkan.numpy`` have it for arrays of each, ``grkan.patch(model)``
-puts it into a KAT or FlashKAT model; a submodule is imported when it is first named.
+``grkan.torch``, ``grkan.jax`` and ``grkan.numpy`` have it for arrays of each; a submodule is
+imported when it is first named. ``grkan.patch(model)`` puts it into a KAT or FlashKAT model,
 ``grkan.tune`` tunes what a model calls, ``grkan.record`` lists it, ``grkan.explain`` tells which
 kernel would run. ``python -m grkan.collect_env`` tells what is installed.
 """

@@ -16,15 +16,26 @@ def _absolute(x: jax.Array) -> jax.Array:
     return jnp.where(jnp.signbit(x), -x, x)
 
 
-def _polynomial(x: jax.Array, terms: jax.Array) -> jax.Array:
-    """sum_i terms[..., i] x^i, by Horner; terms is [channels, n], x [..., channels]."""
-    count = terms.shape[-1]
-    if count == 0:
+def _polynomial(x: jax.Array, terms: list[jax.Array]) -> jax.Array:
+    """sum_i terms[i] x^i, by Horner."""
+    if not terms:
         return jnp.zeros_like(x)
-    result = jnp.broadcast_to(terms[:, count - 1], x.shape)
-    for i in range(count - 2, -1, -1):
-        result = result * x + terms[:, i]
+    result = jnp.broadcast_to(terms[-1], x.shape)
+    for term in terms[-2::-1]:
+        result = result * x + term
     return result
+
+
+def _terms(c: jax.Array, x: jax.Array, channel_dim: int) -> list[jax.Array]:
+    """The columns of coefficients [groups, n], each spread over x's channels where those are.
+
+    x itself stays as it lies: where it is a constant, XLA for CPUs (jaxlib 0.6 to 0.10) has folded
+    what follows a transpose into wrong values.
+    """
+    c = jnp.atleast_2d(c).astype(x.dtype)
+    c = jnp.repeat(c, x.shape[channel_dim] // c.shape[0], axis=0)
+    others = [d for d in range(x.ndim) if d != channel_dim % x.ndim]
+    return [jnp.expand_dims(c[:, i], others) for i in range(c.shape[1])]
 
 
 def group_rational(
@@ -39,19 +50,13 @@ def group_rational(
     """As grkan.jax.group_rational, by JAX's own operations: for forward mode (jax.jvp, jax.jacfwd),
     and where no kernel is wanted. 16-bit data is computed in float32, as the kernels do.
     """
-    math = jnp.float64 if x.dtype == jnp.float64 else jnp.float32
-    v = jnp.moveaxis(x, channel_dim, -1).astype(math)
-    a, b = (
-        jnp.repeat(
-            jnp.atleast_2d(c).astype(math), v.shape[-1] // jnp.atleast_2d(c).shape[0], axis=0
-        )
-        for c in (numerator, denominator)
-    )
+    v = x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
+    a, b = (_terms(c, v, channel_dim) for c in (numerator, denominator))
     p = _polynomial(v, a)
     if variant == "A":
         v = _absolute(v)
         # sign(0) is +1 for b, so that a zero can learn.
-        q = 1 + v * _polynomial(v, jnp.where(b < 0, -b, b))
+        q = 1 + v * _polynomial(v, [jnp.where(c < 0, -c, c) for c in b])
     elif variant == "B":
         q = 1 + _absolute(v * _polynomial(v, b))
     elif variant == "C":
@@ -60,4 +65,4 @@ def group_rational(
         q = 1 + v * _polynomial(v, b)
     else:
         q = 1 + jnp.square(v * _polynomial(v, b))
-    return jnp.moveaxis((p / q).astype(out_dtype or x.dtype), -1, channel_dim)
+    return (p / q).astype(out_dtype or x.dtype)

@@ -67,9 +67,8 @@ def group_rational(
     grkan.jax.composite.group_rational there.
     """
     out = None if out_dtype is None else jnp.dtype(out_dtype)
-    arrays = [
-        t if isinstance(t, jax.Array) else jnp.asarray(t) for t in (x, numerator, denominator)
-    ]
+    arrays = x, numerator, denominator
+    arrays = (t if isinstance(t, jax.Array) else jnp.asarray(t) for t in arrays)
     return _call(*arrays, variant, channel_dim, out)
 
 
@@ -85,10 +84,10 @@ def _call(
 ) -> jax.Array:
     axis = channel_axis(x.ndim, channel_dim)
     options = Options(variant, axis - x.ndim, out_dtype or x.dtype)
-    a, b = _as_kernels_take("numerator", a, x), _as_kernels_take("denominator", b, x)
-    if a.dtype != b.dtype or (
-        a.dtype.itemsize == 2 and a.dtype not in (x.dtype, options.out_dtype)
-    ):
+    types = {"x": x.dtype, "numerator": a.dtype, "denominator": b.dtype}
+    _check_types({**types, "out_dtype": options.out_dtype})
+    of_data = a.dtype == b.dtype and a.dtype in (x.dtype, options.out_dtype)
+    if not of_data and x.dtype != jnp.float64:
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     try:
         problem_of(
@@ -97,7 +96,7 @@ def _call(
             variant,
             x.shape[axis],
             DTYPES[x.dtype.name],
-            DTYPES.get(options.out_dtype.name, options.out_dtype.name),
+            DTYPES[options.out_dtype.name],
             "last" if axis == x.ndim - 1 else "first",
             DTYPES[a.dtype.name],
         )
@@ -108,16 +107,15 @@ def _call(
     return _rational(*_ops.alike(x, jnp.atleast_2d(a), jnp.atleast_2d(b)), options)
 
 
-def _as_kernels_take(name: str, c: jax.Array, x: jax.Array) -> jax.Array:
-    for t, of in ((x, "x"), (c, name)):
-        if t.dtype.name not in DTYPES:
-            raise TypeError(f"{of} must be {', '.join(DTYPES)}, not {t.dtype.name}")
-    if (c.dtype == jnp.float64) != (x.dtype == jnp.float64):
-        raise TypeError(
-            f"{name} is {c.dtype.name} and x {x.dtype.name}; float64 goes with float64 alone: "
-            "convert one of them"
-        )
-    return c
+def _check_types(types: dict[str, jnp.dtype]) -> None:
+    for name, dtype in types.items():
+        if dtype.name not in DTYPES:
+            raise TypeError(f"{name} must be {', '.join(DTYPES)}, not {dtype.name}")
+        if (dtype == jnp.float64) != (types["x"] == jnp.float64):
+            raise TypeError(
+                f"{name} is {dtype.name} and x {types['x'].name}; float64 goes with float64 alone: "
+                "convert one of them"
+            )
 
 
 # ---------------------------------------------------------------- derivatives
