@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -429,17 +428,6 @@ def test_errors(arguments, options, error, text, traced):
     f = functools.partial(group_rational, **options)
     with pytest.raises(error, match=text):
         (jax.jit(f) if traced else f)(*arguments)
-
-
-def test_examples_of_the_page():
-    """All of docs/jax.md, one after another, as a reader would type them."""
-    page = (Path(__file__).parents[2] / "docs/jax.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
-    assert len(blocks) > 3
-    scope: dict = {}
-    with jax.enable_x64(False) if hasattr(jax, "enable_x64") else jax.experimental.disable_x64():
-        for block in blocks:
-            exec(compile(block, "docs/jax.md", "exec"), scope)
 
 
 def test_reference_of_this_file():
