@@ -1,5 +1,6 @@
 """Milliseconds of an activation on the CPU: grkan, plain PyTorch, torch.compile of that, GELU and
-SiLU (which have no coefficients to learn), all in turn; medians, and the least in brackets.
+SiLU (which have no coefficients to learn), in turn, plain PyTorch after them; medians, and the least
+in brackets.
 
     python bench/torch/speed.py [--threads 1] [--rounds 9] [--no-compile]
 
@@ -80,7 +81,10 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     for shape, kind in SHAPES:
         torch.compiler.reset()
-        times = in_turn(cases(shape, kind, not chosen.no_compile), chosen.rounds)
+        made = cases(shape, kind, not chosen.no_compile)
+        # Apart: its many large tensors make fresh memory dearer for all that runs beside it.
+        plain = {name: made.pop(name) for name in list(made) if name.endswith("plain")}
+        times = in_turn(made, chosen.rounds) | in_turn(plain, 2)
         print(f"{shape[0]} x {shape[1]} {str(kind)[6:]}, {chosen.threads} threads")
         for name, (median, least) in times.items():
             print(f"  {name:20}{1e3 * median:10.2f} ({1e3 * least:.2f})", flush=True)
