@@ -1,6 +1,6 @@
 """Milliseconds of an activation on the CPU: grkan, plain PyTorch, torch.compile of that, GELU and
-SiLU (which have no coefficients to learn), in turn, plain PyTorch after them; medians, and the least
-in brackets.
+SiLU (which have no coefficients to learn), in turn, plain PyTorch after them; medians, and the
+least in brackets.
 
     python bench/torch/speed.py [--threads 1] [--rounds 9] [--no-compile]
 
