@@ -179,8 +179,8 @@ class JaxOps : public ::testing::TestWithParam<const char*> {
     };
     forward = find("forward");
     backward = find("backward");
-    context.schedule = [](void (*task)(void*), void* data) -> xla::Error* {
-      std::thread(task, data).detach();
+    context.schedule = [this](void (*task)(void*), void* data) -> xla::Error* {
+      threads.emplace_back(task, data);
       return nullptr;
     };
     context.threads = 3;
@@ -209,6 +209,7 @@ class JaxOps : public ::testing::TestWithParam<const char*> {
     context.free = [this](void*) { --workspaces; };
   }
   ~JaxOps() override {
+    for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(workspaces, 0);
     EXPECT_EQ(errors_alive, 0);
     if (on_cuda()) grkan_cuda_close(&cuda);
@@ -252,6 +253,7 @@ class JaxOps : public ::testing::TestWithParam<const char*> {
   Memory memory;
   grkan_cuda cuda{};
   int workspaces = 0;
+  std::vector<std::thread> threads;
   std::vector<std::unique_ptr<std::byte[]>> storage;
 };
 
@@ -447,9 +449,9 @@ TEST_P(JaxOpsOnCpu, AnyPoolWillDo) {
       },
       [](void (*)(void*), void*) { return error(xla::Code::unimplemented, "no pool"); }};
   for (const auto& way : ways) {
-    for (const std::int64_t threads : {0, 1, 4}) {
+    for (const std::int64_t count : {0, 1, 4}) {
       context.schedule = way;
-      context.threads = threads;
+      context.threads = count;
       sample.reset();
       Frame f;
       f.argument({6000, 96}, sample.x.data());

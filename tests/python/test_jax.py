@@ -220,27 +220,38 @@ def test_within(wrap):
 
 
 @pytest.mark.parametrize(
-    "axes", [(0, None, None), (None, 0, None), (None, None, 1), (0, 1, 0), (2, None, 0), (1, 0, 2)]
+    "axes",
+    [
+        (0, 0, None, None),
+        (0, None, None, None),
+        (None, None, 0, None),
+        (None, None, None, 1),
+        (0, None, 1, 0),
+        (2, 1, None, 0),
+        (1, 0, 0, 2),
+        (None, 0, None, None),
+    ],
 )
 @pytest.mark.parametrize("channel_dim", [-1, 1])
 def test_vmap(axes, channel_dim):
-    """Of the forward and the gradients, against the reference entry by entry."""
-    x, dy, a, b = case(18, (4, 8, 8), groups=(2, 4), degrees=(3, 2))
+    """Of the forward and the gradients, by x, dy, numerator and denominator, against the reference
+    entry by entry."""
+    arguments = case(18, (4, 8, 8), groups=(2, 4), degrees=(3, 2))
     size = 3
-    scales = 1 + 0.25 * jnp.arange(size, dtype=x.dtype)
+    scales = 1 + 0.25 * jnp.arange(size, dtype=jnp.float32)
     stacks = [
         t if axis is None else jnp.moveaxis(t[..., None] * scales, -1, axis)
-        for t, axis in zip((x, a, b), axes)
+        for t, axis in zip(arguments, axes)
     ]
 
-    def f(x, a, b, dy):
+    def f(x, dy, a, b):
         y, back = jax.vjp(functools.partial(group_rational, channel_dim=channel_dim), x, a, b)
         return y, *back(dy)
 
-    results = jax.jit(jax.vmap(f, (*axes, None)))(*stacks, dy)
+    results = jax.jit(jax.vmap(f, axes))(*stacks)
     for i in range(size):
         entry = [t if axis is None else jnp.take(t, i, axis) for t, axis in zip(stacks, axes)]
-        values, sizes = expected(entry[0], dy, *entry[1:], channel_dim=channel_dim)
+        values, sizes = expected(*entry, channel_dim=channel_dim)
         for name, actual in zip(("y", "dx", "da", "db"), results):
             assert_close(name, actual[i], values, sizes)
 
