@@ -17,7 +17,8 @@ namespace grkan {
 Binary compile(const Task& task, const Schedule& schedule, const Target& target);
 
 // A stage as text. CPU: "mlir", "llvm", "asm", "schedule". CUDA: "cuda", "ptx", "sass", "schedule",
-// and "example": the source with a host program that launches it.
+// "launch": what a launch must know beside the source, as JSON; and "example": the source with a
+// host program that launches it.
 std::string emit(const Task& task, const Schedule& schedule, const Target& target,
                  std::string_view stage);
 

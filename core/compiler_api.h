@@ -22,7 +22,7 @@ struct CompilerApi {
   // What `compiler` and `generator` of the library are, as text: "llvm 22.1.8", and for CUDA
   // targets the NVRTC it would use ("nvrtc 13.0.88 /path"), or why none.
   std::int32_t (*describe)(const char* target, CompilerText* out);
-  // A stage as text: mlir, llvm, asm (CPU); cuda, ptx, sass (CUDA); schedule.
+  // A stage as text: as codegen/compiler.h names them.
   std::int32_t (*emit)(const char* task, const char* schedule, const char* target,
                        const char* stage, CompilerText* out);
   // A serialized Binary.

@@ -4,6 +4,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
 
 #include "codegen/compiler.h"
 #include "codegen/cuda/sass.h"
@@ -30,6 +32,29 @@ std::string describe_schedule(const Schedule& schedule) {
     text += fmt::format("{:<16}{:<10}{}\n", p.name, shown, p.compiled ? "compiled" : "launch");
   }
   return text;
+}
+
+// What a launch must know beside the source; how it goes about is cuda/launch.h's.
+std::string describe_launch(const Task& task, const CudaSchedule& s, const Target& target) {
+  const CudaSource source = cuda_source(task, s, target);
+  const CudaLaunch launch = cuda_launch(task, s, 1, 1, 1);
+  constexpr std::array<std::string_view, 5> kSums = {"none", "twopass", "programmatic", "lastblock",
+                                                     "blockatomics"};
+  const nlohmann::ordered_json json = {{"symbol", source.symbol},
+                                       {"second_pass_symbol", source.second_pass_symbol},
+                                       {"columns", s.columns},
+                                       {"rows_in_flight", s.rows_in_flight},
+                                       {"tile_columns", s.tile_columns},
+                                       {"tile_rows", s.tile_rows},
+                                       {"tile_segments", cuda_tile(task, s).segments},
+                                       {"run", s.run},
+                                       {"blocks", s.blocks},
+                                       {"slab", s.slab},
+                                       {"sums", kSums.at(std::size_t(s.sums))},
+                                       {"sum_terms", task.sum_terms()},
+                                       {"second_pass_blocks", launch.second_pass_blocks},
+                                       {"second_pass_threads", launch.second_pass_threads}};
+  return json.dump(2) + "\n";
 }
 
 }  // namespace
@@ -77,11 +102,12 @@ std::string emit_cuda(const Task& task, const Schedule& schedule, const Target& 
   if (stage == "ptx") return build_cuda(task, s, target).output.ptx;
   if (stage == "sass") return disassemble(build_cuda(task, s, target).output.cubin);
   if (stage == "schedule") return describe_schedule(schedule);
+  if (stage == "launch") return describe_launch(task, s, target);
   if (stage == "example") {
     return cuda_launch_example(task, s, target, kExampleRows, 1, kExampleMultiprocessors);
   }
-  fail_argument("unknown stage '{}' for {}; use one of cuda, ptx, sass, schedule, example", stage,
-                target.name);
+  fail_argument("unknown stage '{}' for {}; use one of cuda, ptx, sass, schedule, launch, example",
+                stage, target.name);
 }
 
 }  // namespace grkan

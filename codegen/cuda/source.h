@@ -3,8 +3,6 @@
 // text.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -30,15 +28,5 @@ CudaSource cuda_source(const Task& task, const CudaSchedule& schedule, const Tar
 std::string cuda_launch_example(const Task& task, const CudaSchedule& schedule,
                                 const Target& target, std::int64_t rows, std::int64_t inner,
                                 int multiprocessors);
-
-// What fills a template: `$name` is replaced by values[name]; `//@if name`, `//@if !name`,
-// `//@else`, `//@end` (each a line of its own, nested at will) keep or drop lines by
-// conditions[name].
-struct TemplateValues {
-  std::map<std::string, std::string, std::less<>> values;
-  std::map<std::string, bool, std::less<>> conditions;
-};
-// Throws internal on an unknown name or an unbalanced block.
-std::string fill_template(std::string_view text, const TemplateValues& with);
 
 }  // namespace grkan

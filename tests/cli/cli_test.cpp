@@ -136,6 +136,14 @@ TEST_F(CliTest, EmitCudaStages) {
   const Result cuda = command.run({"emit", kProblem, "--arch", "sm_90"});
   EXPECT_EQ(cuda.exit_code, 0) << cuda.err;
   EXPECT_NE(cuda.out.find("__global__"), std::string::npos);
+  const Result launch =
+      command.run({"emit", "backward.da/p5q4-A-c32-g8x2-f32-last", "--arch", "sm_90", "--schedule",
+                   "v4_r2_x8_y4_div_run16_lastblock@blocks2", "--stage", "launch"});
+  EXPECT_EQ(launch.exit_code, 0) << launch.err;
+  EXPECT_EQ(launch.json()["tile_segments"], 8);
+  EXPECT_EQ(launch.json()["sums"], "lastblock");
+  EXPECT_EQ(launch.json()["sum_terms"], 6);
+  EXPECT_EQ(launch.json()["second_pass_blocks"], 0);
   if (!nvrtc()) GTEST_SKIP() << "devices finds no NVRTC";
   const Result ptx = command.run({"emit", kProblem, "--arch", "sm_90", "--stage", "ptx"});
   EXPECT_EQ(ptx.exit_code, 0) << ptx.err;

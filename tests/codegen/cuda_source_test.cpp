@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/random_task.h"
+#include "templates/fill.h"
 #include "tests/codegen/cuda_host.h"
 
 namespace grkan {
