@@ -1,6 +1,6 @@
 """Milliseconds of an activation on the CPU: grkan, plain PyTorch, torch.compile of that, GELU and
-SiLU (which have no coefficients to learn), in turn, plain PyTorch after them; medians, and the
-least in brackets.
+SiLU (which have no coefficients to learn), in turn, the slow ones after the others; medians, and
+the least in brackets.
 
     python bench/torch/speed.py [--threads 1] [--rounds 9] [--no-compile]
 
@@ -82,9 +82,10 @@ def main() -> None:
     for shape, kind in SHAPES:
         torch.compiler.reset()
         made = cases(shape, kind, not chosen.no_compile)
-        # Apart: its many large tensors make fresh memory dearer for all that runs beside it.
-        plain = {name: made.pop(name) for name in list(made) if name.endswith("plain")}
-        times = in_turn(made, chosen.rounds) | in_turn(plain, 2)
+        # Apart: in rounds of seconds, as the slow ones make them, a virtual machine's host takes
+        # back the memory that a call has freed, and the next call waits for it.
+        slow = {name: made.pop(name) for name in list(made) if name.endswith(("plain", "compiled"))}
+        times = in_turn(made, chosen.rounds) | in_turn(slow, 3)
         print(f"{shape[0]} x {shape[1]} {str(kind)[6:]}, {chosen.threads} threads")
         for name, (median, least) in times.items():
             print(f"  {name:20}{1e3 * median:10.2f} ({1e3 * least:.2f})", flush=True)
