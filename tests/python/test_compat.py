@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 import types
 import warnings
 from importlib import resources
@@ -287,3 +289,72 @@ def test_patch_can_not_swap_the_model_itself():
     )
     with pytest.raises(ValueError, match="in place"):
         compat.patch(module)
+
+
+def run_alone(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_stand_in_serves_code_that_imports_the_packages():
+    run_alone(
+        """
+import grkan.compat
+grkan.compat.stand_in()
+grkan.compat.stand_in()
+
+import kat_rational, torch
+import rational_kat.kernels.flash_rational_triton as flash
+from kat_rational import KAT_Group, rational_triton2d
+from kat_rational.rational_triton import RationalTriton1DGroup, rational_fwd_triton
+from rational_kat import FlashKAT_Group
+
+assert KAT_Group is grkan.compat.kat_rational.KAT_Group
+x = torch.randn(2, 3, 16)
+module = kat_rational.KAT_Group(8, "swish")
+a, b = module.weight_numerator, module.weight_denominator
+assert torch.equal(rational_fwd_triton(x, a, b, 8), module(x))
+assert torch.equal(flash.rational_fwd_triton(x, a, b), module(x))
+image = torch.randn(2, 16, 4, 5)
+y = rational_triton2d.rational_fwd_triton_2d(image, a, b, 8)
+assert torch.equal(y, kat_rational.KAT_Group2D(8, "swish")(image))
+assert FlashKAT_Group(16, 1, 8, 6, 4)(x).shape == x.shape
+"""
+    )
+
+
+def test_stand_in_comes_too_late_for_what_is_imported():
+    run_alone(
+        """
+import sys, types
+sys.modules["rational_kat"] = types.ModuleType("rational_kat")
+import grkan.compat
+try:
+    grkan.compat.stand_in()
+except ImportError as error:
+    assert "rational_kat was imported already" in str(error)
+else:
+    raise AssertionError("not told")
+assert "kat_rational" not in sys.modules
+"""
+    )
+
+
+@pytest.mark.parametrize("kind", ["1d", "2d"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_backward_functions(kind, dtype):
+    a, b = (torch.tensor(c).to(dtype) for c in reference.coefficients(5, (4, 4), (5, 4), "A"))
+    shape, channel_dim = ((2, 16, 3, 5), 1) if kind == "2d" else ((2, 3, 16), -1)
+    x, dy = (torch.randn(shape).to(dtype) for _ in range(2))
+    arguments = [numbers(t) for t in (x, a, b, dy)]
+    want = reference.rational(*arguments, channel_dim=channel_dim)
+    size = reference.sizes(*arguments, channel_dim=channel_dim)
+    backward = (
+        kat_rational.rational_bwd_triton_2d if kind == "2d" else kat_rational.rational_bwd_triton
+    )
+    dx, da, db = backward(dy, x, a, b, 4)
+    assert (dx.dtype, da.dtype, db.dtype) == (dtype, torch.float32, torch.float32)
+    reference.assert_close("dx", dx, want.dx, size.dx, "f32" if dtype == torch.float32 else "f16")
+    reference.assert_close("da", da, want.da, size.da, "f32")
+    reference.assert_close("db", db, want.db, size.db, "f32")
+    with pytest.raises(ValueError, match="group is 8"):
+        backward(dy, x, a, b, 8)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import grkan
 from grkan import _library
+from ranks import run_ranks
 from torch_support import torch
 from winners import content_hash
 
@@ -20,24 +18,12 @@ from winners import content_hash
 def ranks(tmp_path_factory):
     content_hash(b"")  # skips where winners can't be made
     folder = tmp_path_factory.mktemp("ranks")
-    script = Path(__file__).with_name("sync_ranks.py")
-    started = []
-    for rank in (0, 1):
-        environment = {
-            **os.environ,
-            "GRKAN_CACHE_DIR": str(folder / f"cache{rank}"),
-            "DEVICE": json.dumps(device(folder)),
-            "OMP_NUM_THREADS": "1",
-        }
-        words = [sys.executable, str(script), str(rank), f"file://{folder}/rendezvous"]
-        pipe = subprocess.PIPE
-        started.append(
-            subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe, text=True)
-        )
-    done = [process.communicate(timeout=300) for process in started]
-    for process, (_, error) in zip(started, done, strict=True):
-        assert process.returncode == 0, error
-    return [json.loads(output.splitlines()[-1]) for output, _ in done], [e for _, e in done]
+    described = json.dumps(device(folder))
+    return run_ranks(
+        "sync_ranks.py",
+        folder,
+        lambda rank: {"GRKAN_CACHE_DIR": str(folder / f"cache{rank}"), "DEVICE": described},
+    )
 
 
 def device(folder):

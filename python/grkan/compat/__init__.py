@@ -8,6 +8,11 @@ In code that can be changed, change the import:
 
     from grkan.compat.rational_kat import KAT_Group, FlashKAT_Group
 
+In code that can't, let them stand in for the packages, before it is imported:
+
+    import grkan.compat
+    grkan.compat.stand_in()
+
 In a model that exists, swap its modules:
 
     import grkan
@@ -15,5 +20,6 @@ In a model that exists, swap its modules:
 """
 
 from ._patch import patch
+from ._stand_in import stand_in
 
-__all__ = ["patch"]
+__all__ = ["patch", "stand_in"]

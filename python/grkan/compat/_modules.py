@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..torch._codes import TYPES, VARIANTS
+from ..torch import _ops
+from ..torch._codes import DA, DB, DX, TYPES, VARIANTS
+from ..torch._determinism import determinism_code
 from ..torch.functional import rational
 from ._initial import initial_coefficients
 
@@ -30,6 +32,17 @@ def apply_rational(
         if x.dtype in (torch.float16, torch.bfloat16) and half_output:
             out_type = TYPES[x.dtype]
     return rational(x, numerator, denominator, _A, channel_dim, out_type)
+
+
+def rational_backward(
+    dy: Tensor, x: Tensor, numerator: Tensor, denominator: Tensor, channel_dim: int = -1
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(dx, da, db), the coefficients' in float32, as KAT's kernels give them."""
+    if x.dtype != torch.float64:
+        numerator, denominator = numerator.float(), denominator.float()
+    return _ops.backward(
+        dy, x, numerator, denominator, _A, channel_dim, DX | DA | DB, determinism_code()
+    )
 
 
 def options_of(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, tuple[int, int]]:

@@ -13,9 +13,10 @@ that the package returns.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from ._modules import Apply, Group, apply_rational, check_groups
+from ._modules import Apply, Group, apply_rational, check_groups, rational_backward
 
 __all__ = [
     "KAT_Group",
@@ -25,6 +26,10 @@ __all__ = [
     "RationalTriton2D",
     "Rational_CUDA_A_1DGroup",
     "rational_1dgroup",
+    "rational_bwd_triton",
+    "rational_bwd_triton_2d",
+    "rational_fwd_triton",
+    "rational_fwd_triton_2d",
 ]
 
 
@@ -70,3 +75,31 @@ def Rational_CUDA_A_1DGroup(
 ) -> Tensor:
     """As RationalTriton1DGroup.apply."""
     return Apply.apply(x, weight_numerator, weight_denominator, group)
+
+
+def rational_fwd_triton(x: Tensor, n: Tensor, d: Tensor, group: int | None = None) -> Tensor:
+    """As RationalTriton1DGroup.apply, without gradients."""
+    with torch.no_grad():
+        return Apply.apply(x, n, d, group)
+
+
+def rational_bwd_triton(
+    grad_output: Tensor, x: Tensor, n: Tensor, d: Tensor, group: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, n and d, those of n and d in float32."""
+    check_groups(d, group)
+    return rational_backward(grad_output, x, n, d)
+
+
+def rational_fwd_triton_2d(x: Tensor, n: Tensor, d: Tensor, group: int | None = None) -> Tensor:
+    """As RationalTriton2D.apply, without gradients."""
+    with torch.no_grad():
+        return RationalTriton2D.apply(x, n, d, group)
+
+
+def rational_bwd_triton_2d(
+    grad_output: Tensor, x: Tensor, n: Tensor, d: Tensor, group: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As rational_bwd_triton, for [batch, channels, height, width]."""
+    check_groups(d, group)
+    return rational_backward(grad_output, x, n, d, channel_dim=-3)

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from ._initial import initial_coefficients
 from ._modules import Apply, apply_rational
-from .kat_rational import KAT_Group, KAT_Group_Torch, Rational_CUDA_A_1DGroup, RationalTriton1DGroup
+from .kat_rational import (
+    KAT_Group,
+    KAT_Group_Torch,
+    Rational_CUDA_A_1DGroup,
+    RationalTriton1DGroup,
+    rational_bwd_triton,
+    rational_fwd_triton,
+)
 
 __all__ = [
     "FlashKAT_Group",
@@ -22,6 +29,8 @@ __all__ = [
     "KAT_Group_Torch",
     "RationalTriton1DGroup",
     "Rational_CUDA_A_1DGroup",
+    "rational_bwd_triton",
+    "rational_fwd_triton",
 ]
 
 
