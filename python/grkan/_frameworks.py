@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from ctypes import POINTER, byref, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, byref, c_int16, c_int32, c_int64, c_size_t, c_void_p
 from typing import Any
 
 from grkan import _library
@@ -21,7 +21,8 @@ class PlanKey(ctypes.Structure):
         ("problem", _library.Problem),
         ("pool", c_void_p),
         ("device", c_int32),
-        ("determinism", c_int32),
+        ("threads", c_int16),
+        ("determinism", c_int16),
     )
 
 
@@ -43,6 +44,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "grkan_frameworks_plans": (c_size_t, (POINTER(PlanKey), c_size_t)),
     "grkan_frameworks_record": (None, (c_int32,)),
     "grkan_frameworks_recorded": (c_size_t, (POINTER(RecordedCall), c_size_t)),
+    "grkan_jax_pool": (c_void_p, ()),
 }
 
 _opened: ctypes.CDLL | None = None

@@ -20,6 +20,7 @@ from grkan.recording import (
     direction_code,
     gradient_bits,
     plan_of,
+    plan_to_tune,
     record,
 )
 
@@ -150,7 +151,7 @@ def tune(
 
 def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) -> list[Tuning]:
     call = line.call
-    plan = plan_of(call)
+    plan = plan_to_tune(call)
     before = _explained(line, plan)
     if quick and all(_is_measured_here(now, call.task) for now in before):
         last = before[-1]
@@ -168,6 +169,9 @@ def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) 
             progress=callback,
             **options,
         )
+    called = plan_of(call)
+    if called._plan.value != plan._plan.value:
+        called.import_(plan.export())
     return [_tuning(line, before, winner) for winner in winners]
 
 

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "python/src/plans.h"
+#include "python/src/recording.h"
 #include "python/src/xla_ffi.h"
 
 namespace grkan::jax {
@@ -180,9 +181,14 @@ struct Run {
 thread_local const xla::CallFrame* calling = nullptr;
 
 // XLA's CPU threads run its own operators at the same time: more than those would only be in each
-// other's way. No task is waited for that has not begun, so a pool that is busy stops nobody.
+// other's way. No task is waited for that has not begun, so a pool that is busy stops nobody. Outside
+// of a call there are none.
 void run_on_xla_threads(void* /*user*/, std::int64_t count,
                         void (*body)(void* context, std::int64_t index), void* context) {
+  if (calling == nullptr) {
+    for (std::int64_t i = 0; i < count; ++i) body(context, i);
+    return;
+  }
   const xla::Api& api = *calling->api;
   Run* run = new Run{body, context, count};
   for (std::int64_t i = 1; i < count; ++i) {
@@ -206,14 +212,14 @@ void run_on_xla_threads(void* /*user*/, std::int64_t count,
   run->leave();
 }
 
-std::int32_t xla_threads(const xla::CallFrame& frame) {
+std::int16_t xla_threads(const xla::CallFrame& frame) {
   std::int64_t threads = 1;
   xla::ThreadsCount count{sizeof count, nullptr, frame.context, &threads};
   if (xla::Error* error = frame.api->threads_count(&count)) {
     xla::ErrorDestroy destroy{sizeof destroy, nullptr, error};
     frame.api->error_destroy(&destroy);
   }
-  return std::int32_t(std::clamp<std::int64_t>(threads, 1, 1024));
+  return std::int16_t(std::clamp<std::int64_t>(threads, 1, fw::kMostThreads));
 }
 
 // ---------------------------------------------------------------- devices
@@ -238,7 +244,7 @@ class Cpu {
     fw::ask_for_huge_pages(output.data, std::size_t(bytes));
   }
 
-  std::int32_t threads;
+  std::int16_t threads;
   static constexpr void* stream = nullptr;
 };
 
@@ -294,7 +300,7 @@ class Cuda {
   };
   static void prepare(const Array& /*output*/) {}
 
-  static constexpr std::int32_t threads = 0;
+  static constexpr std::int16_t threads = 0;
   void* stream = nullptr;
 };
 
@@ -337,6 +343,7 @@ struct Call {
     p.coefficient_type = a.type;
     key.pool = Device::kPool;
     key.device = Device::device(f);
+    key.threads = device.threads;
   }
 
   [[nodiscard]] bool empty() const { return rows == 0 || inner == 0; }
@@ -357,8 +364,12 @@ struct Call {
     arguments.rows = empty() ? 0 : rows;
     arguments.inner = std::max<std::int64_t>(inner, 1);
     arguments.x_stride = key.problem.channels * inner;
-    arguments.threads = device.threads;
     arguments.stream = device.stream;
+  }
+  void count(std::int32_t direction, std::int32_t gradients) const {
+    if (fw::is_recording()) {
+      fw::record(key, direction, gradients, rows, std::max<std::int64_t>(inner, 1));
+    }
   }
   // The workspace's size, of which all entries need as much.
   [[nodiscard]] std::size_t workspace(grkan_plan* plan, std::int32_t direction) const {
@@ -393,6 +404,7 @@ void forward(const xla::CallFrame& frame) {
     arguments.b = call.b.entry(y, call.depth, i);
     arguments.y = y.entry(y, call.depth, i);
     check(grkan_forward(plan, &arguments));
+    call.count(GRKAN_FORWARD, 0);
   }
 }
 
@@ -429,6 +441,10 @@ void backward(const xla::CallFrame& frame) {
   grkan_backward_args arguments{};
   call.set(arguments);
   arguments.dy_stride = arguments.dx_stride = arguments.x_stride;
+  // A denominator without coefficients has no db to leave out.
+  const bool all_db = wants_db || call.b.dims[call.depth + 1] == 0;
+  const std::int32_t gradients = (wants_dx ? GRKAN_DX : 0) | (wants_da ? GRKAN_DA : 0) |
+                                 (all_db ? GRKAN_DB : 0);
   arguments.workspace = workspace.data();
   arguments.workspace_size = bytes;
   for (std::int64_t i = 0; i < entries; ++i) {
@@ -441,6 +457,7 @@ void backward(const xla::CallFrame& frame) {
     arguments.da = wants_da ? at(da) : nullptr;
     arguments.db = wants_db ? at(db) : nullptr;
     check(grkan_backward(plan, &arguments));
+    call.count(GRKAN_BACKWARD, gradients);
   }
 }
 
@@ -488,5 +505,8 @@ GRKAN_JAX_HANDLER(forward_cpu, forward<grkan::jax::Cpu>)
 GRKAN_JAX_HANDLER(backward_cpu, backward<grkan::jax::Cpu>)
 GRKAN_JAX_HANDLER(forward_cuda, forward<grkan::jax::Cuda>)
 GRKAN_JAX_HANDLER(backward_cuda, backward<grkan::jax::Cuda>)
+
+// The pool that a plan of the CPU is made with; see PlanKey.
+GRKAN_API grkan_parallel_for grkan_jax_pool() { return &grkan::jax::run_on_xla_threads; }
 
 }  // extern "C"

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 
 namespace grkan::frameworks {
 namespace {
@@ -25,7 +25,7 @@ struct BytesLess {
 
 struct Store {
   std::mutex mutex;
-  std::map<std::pair<std::int32_t, grkan_parallel_for>, grkan_context*> contexts;
+  std::map<std::tuple<std::int16_t, grkan_parallel_for, std::int16_t>, grkan_context*> contexts;
   std::map<PlanKey, grkan_plan*, BytesLess> plans;
 };
 
@@ -48,11 +48,12 @@ Store& current_store() {
 }
 
 grkan_status make_plan(Store& s, const PlanKey& key, grkan_plan** plan) {
-  grkan_context*& context = s.contexts[{key.determinism, key.pool}];
+  grkan_context*& context = s.contexts[{key.determinism, key.pool, key.threads}];
   if (context == nullptr) {
     grkan_context_options options{};
     options.size = sizeof options;
     options.determinism = key.determinism;
+    options.threads = key.threads;
     options.parallel_for = key.pool;
     if (const grkan_status status = grkan_context_create(&options, &context)) return status;
   }

@@ -16,8 +16,10 @@ struct PlanKey {
   grkan_problem problem;
   grkan_parallel_for pool;   // the framework's threads; nullptr: grkan's own
   std::int32_t device;       // kCpu, or the number of a CUDA device
-  std::int32_t determinism;  // GRKAN_DETERMINISM_
+  std::int16_t threads;      // of a CPU's plan: those of the pool, which its winners are for
+  std::int16_t determinism;  // GRKAN_DETERMINISM_
 };
+inline constexpr std::int16_t kMostThreads = 1024;  // grkan.h's
 static_assert(std::has_unique_object_representations_v<PlanKey>);  // compared and hashed as bytes
 
 // The plan for all gradients, of which a call may leave out some. Without a lock in the usual case.

@@ -449,6 +449,12 @@ grkan_parallel_for pool() {
   return own_pool.load(std::memory_order_relaxed) || fw::forked() ? nullptr : &run_on_torch_threads;
 }
 
+std::int16_t threads() {
+  std::uint32_t count = 1;
+  check(abi.get_num_threads(&count), "the number of threads");
+  return std::int16_t(std::clamp<std::uint32_t>(count, 1, fw::kMostThreads));
+}
+
 // What forward and backward have in common.
 struct Call {
   Facts x;
@@ -458,7 +464,6 @@ struct Call {
   OnDevice on_device;
   fw::PlanKey key{};
   grkan_plan* plan = nullptr;
-  std::int32_t threads = 0;
   void* stream = nullptr;
 
   Call(const Owned& x_tensor, const Owned& a_tensor, const Owned& b_tensor, std::int64_t variant,
@@ -483,12 +488,10 @@ struct Call {
     p.denominator_groups = b.groups();
     take_half_coefficients();
     key.device = on_cpu ? fw::kCpu : x.device.index;
-    key.determinism = std::int32_t(determinism);
+    key.determinism = std::int16_t(determinism);
     if (on_cpu) {
       key.pool = pool();
-      std::uint32_t count = 1;
-      check(abi.get_num_threads(&count), "the number of threads");
-      threads = std::int32_t(std::clamp<std::uint32_t>(count, 1, 1024));
+      key.threads = threads();
     } else {
       check(abi.get_current_cuda_stream == nullptr, "libtorch_cuda.so, which is not loaded");
       check(abi.get_current_cuda_stream(x.device.index, &stream), "the current stream");
@@ -550,7 +553,6 @@ struct Call {
     arguments.inner = grid.inner;
     arguments.a = a.data;
     arguments.b = b.data;
-    arguments.threads = threads;
     arguments.stream = stream;
     check(grkan_plan_workspace_for_rows(plan, direction, grid.rows, grid.inner,
                                         &arguments.workspace_size));
@@ -777,7 +779,7 @@ GRKAN_API int grkan_torch_register(char* message, std::size_t size) {
 // Whether CPU calls run on grkan's own threads (1) or on PyTorch's (0, the default).
 GRKAN_API void grkan_torch_set_own_pool(int own) { grkan::torch::own_pool = own != 0; }
 
-// The threads that a plan of the CPU is made with now; see PlanKey.
+// The pool that a plan of the CPU is made with now; see PlanKey.
 GRKAN_API grkan_parallel_for grkan_torch_pool() { return grkan::torch::pool(); }
 
 // Why this thread's last failed call failed, of the status GRKAN_OK where PyTorch did; whether for

@@ -222,7 +222,8 @@ typedef struct grkan_context_options {
   const char* cache_dir; /* folder of winners and kernels; made when missing; NULL: environment */
   int32_t effort;        /* GRKAN_EFFORT_ */
   int32_t determinism;   /* GRKAN_DETERMINISM_ */
-  int32_t threads;       /* of the context's own pool, 1 to 1024; 0: one a processor */
+  int32_t threads;       /* of the context's own pool, or those that parallel_for has, 1 to 1024; 0:
+                            one a processor. Winners of a CPU are for a number of threads */
   int32_t log_level;     /* GRKAN_LOG_ */
   size_t tune_memory;    /* most bytes that tuning may hold; 0: a quarter of what is free, at most
                             1 GiB */

@@ -11,6 +11,7 @@ import pytest
 from jax_support import KINDS, array, assert_close, case, check_grads, expected, jax, jnp, np
 
 # isort: split
+import grkan
 import reference
 from grkan import fit
 from grkan.errors import InvalidArgument
@@ -130,6 +131,36 @@ def test_subsets_of_gradients(wanted, where):
     values, sizes = expected(x, dy, a, b)
     for i, actual in zip(wanted, gradients(x, a, b, dy)):
         assert_close(("dx", "da", "db")[i], actual, values, sizes)
+
+
+def test_calls_are_recorded():
+    x, dy, a, b = case(9, (3, 5, 16))
+    with grkan.record() as calls:
+        jax.block_until_ready(jax.jit(jax.grad(loss, argnums=(0, 2)))(x, a, b, dy))
+        jax.block_until_ready(jax.vmap(group_rational, (0, None, None))(x, a, b))
+    problem = "p5q4-A-c16-g1x4-f32-last"
+    found = {call.task: (call.device, call.rows, call.inner, call.count) for call in calls}
+    assert found == {
+        f"forward/{problem}": ("cpu", 15, 1, found[f"forward/{problem}"][3]),
+        f"backward.dx.db/{problem}": ("cpu", 15, 1, 1),
+    }
+
+
+def test_what_is_called_can_be_tuned():
+    """On threads of its own: XLA's are its calls'."""
+    x, dy, a, b = case(10, (700, 48))
+    step = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
+    with grkan.record() as calls:
+        jax.block_until_ready(step(x, a, b, dy))
+    tunings = grkan.tune(calls, budget=0.15, progress=False)
+    assert {t.task.split("/")[0] for t in tunings} >= {"backward.dx.da.db"}
+    for call in calls:
+        document = grkan.explain(call)[call.direction]
+        chosen = next(t for t in tunings if t.task == call.task)
+        assert document["schedule"] == chosen.after
+    values, sizes = expected(x, dy, a, b)
+    for name, actual in zip(("dx", "da", "db"), step(x, a, b, dy)):
+        assert_close(name, actual, values, sizes)
 
 
 def loss(x, a, b, dy):

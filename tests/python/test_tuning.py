@@ -42,7 +42,8 @@ def tuned_by_the_command(task, rows):
     """The winner of `grkan tune`, as of a quiet machine that found something."""
     command = _library.folder().parent / "bin" / "grkan"
     words = [command, "tune", task, "--rows", str(rows), "--budget", str(BUDGET), "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
+    here = {**os.environ, "GRKAN_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True, env=here)
     entry = Path(json.loads(done.stdout)["results"][0]["cache_entry"])
     winner = json.loads(entry.read_bytes())
     entry.unlink()
@@ -79,6 +80,20 @@ def test_a_model_is_tuned_and_uses_it_at_once(capsys):
     for name, actual in zip(("y", "dx", "da", "db"), (y, dx, da, db), strict=True):
         assert_close(name, actual, values, sizes)
     assert len(str(tunings).splitlines()) == 3
+
+
+def test_winners_are_of_the_number_of_threads_they_were_tuned_with():
+    number = torch.get_num_threads()
+    module, x = GroupRational(56), torch.randn(100, 56)
+    try:
+        with torch.no_grad():
+            for threads in (1, 3):
+                torch.set_num_threads(threads)
+                grkan.tune(module, x, budget=BUDGET)
+    finally:
+        torch.set_num_threads(number)
+    winners = cache().glob("winners/forward_p5q4-A-c56-g1x8-f32-last/*/*.json")
+    assert {json.loads(w.read_bytes())["device"]["units"] for w in winners} == {1, 3}
 
 
 def test_what_was_measured_is_kept_unless_asked_again(monkeypatch):

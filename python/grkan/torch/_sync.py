@@ -173,5 +173,6 @@ def _new_key(exported: _Exported) -> PlanKey:
         problem=Problem.parse(exported.problem)._c_struct(),
         pool=_ops.pool() if on_cpu else None,
         device=CPU if on_cpu else _current_device(),
+        threads=torch.get_num_threads() if on_cpu else 0,
         determinism=exported.determinism,
     )
