@@ -79,7 +79,7 @@ def explain(
         return _of_problem(what, rows, inner, str(device or "cpu"))
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(what, torch.nn.Module):
-        from grkan.torch._step import calls_of_module
+        from grkan.torch._module_calls import calls_of_module
 
         return _of_calls(calls_of_module(what, channels, inner, dtype), rows, inner)
     raise TypeError(

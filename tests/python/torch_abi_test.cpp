@@ -9,6 +9,10 @@
 
 #include "tests/support/same_function.h"
 
+#ifndef TORCH_VERSION_2_13_0  // before which it is not there, and nothing is to be compared
+extern "C" const char* torch_exception_get_what_without_backtrace();
+#endif
+
 namespace grkan::torch {
 namespace {
 
