@@ -195,6 +195,21 @@ def test_export(strict):
         torch.testing.assert_close(exported.module()(x), layer(x))
 
 
+def test_aot_inductor(tmp_path):
+    """Compiled ahead of time into a library, which calls the operators."""
+    layer = GRKANLayer(24, 16, 4)
+    with torch.no_grad():
+        exported = torch.export.export(
+            layer, (torch.randn(4, 24),), dynamic_shapes=({0: torch.export.Dim.AUTO},)
+        )
+        file = str(tmp_path / "layer.pt2")
+        packed = torch._inductor.aoti_compile_and_package(exported, package_path=file)
+        loaded = torch._inductor.aoti_load_package(packed)
+        for rows in (2, 11):
+            x = torch.randn(rows, 24)
+            torch.testing.assert_close(loaded(x), layer(x))
+
+
 # ---------------------------------------------------------------- torch.func and vmap
 
 
