@@ -10,8 +10,9 @@ install(CODE "file(RENAME \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/grkan/lib/$<T
 install(TARGETS grkan_cli RUNTIME DESTINATION grkan/bin COMPONENT python EXCLUDE_FROM_ALL)
 install(DIRECTORY runtime/include/ DESTINATION grkan/include COMPONENT python EXCLUDE_FROM_ALL)
 
-# Licences of what is inside those files, as Debian's packages have them.
+# Licences of what is inside those files, as Debian's packages have them, and of compat/initial.json.
 string(REGEX MATCH "^[0-9]+" gcc "${CMAKE_CXX_COMPILER_VERSION}")
+install(FILES python/licenses/rational_kat.txt DESTINATION grkan/licenses COMPONENT python EXCLUDE_FROM_ALL)
 foreach(inside LLVM:llvm-22-dev MLIR:libmlir-22-dev fmt:libfmt-dev nlohmann-json:nlohmann-json3-dev
                xxHash:libxxhash-dev CLI11:libcli11-dev zstd:libzstd-dev zlib:zlib1g-dev
                libstdc++:libstdc++-${gcc}-dev)

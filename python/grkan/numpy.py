@@ -24,7 +24,7 @@ import math
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -395,8 +395,7 @@ class _Host:
 class _Device:
     """Arrays of one CUDA device."""
 
-    _workspaces: ClassVar[dict[tuple[int, int | None], _cuda.Memory]] = {}
-    _lock = threading.Lock()
+    _local = threading.local()
 
     def __init__(self, ordinal: int, like: Any) -> None:
         self.ordinal = ordinal
@@ -495,13 +494,14 @@ class _Device:
     def workspace(
         self, plan: Plan, direction: int, rows: Rows, stream: int | None
     ) -> dict[str, Any]:
-        """One for each stream: its calls run one after another."""
+        """One for each stream, where calls run one after another, of each thread: threads may call
+        at the same time. Freeing one waits for what uses it."""
         size = plan.workspace_bytes(direction, rows.rows, rows.inner)
-        key = (self.ordinal, stream)
-        with self._lock:
-            kept = self._workspaces.get(key)
-            if kept is None or kept.size < size:
-                kept = self._workspaces[key] = _cuda.Memory(self.ordinal, size)
+        workspaces = self._local.__dict__
+        key = f"{self.ordinal} {stream}"
+        kept = workspaces.get(key)
+        if kept is None or kept.size < size:
+            kept = workspaces[key] = _cuda.Memory(self.ordinal, size)
         return {"workspace": kept.pointer, "workspace_size": size}
 
     def call(self, views: list[_View]) -> _DeviceCall:

@@ -37,6 +37,7 @@ class Call:
     direction: Literal["forward", "backward"]
     gradients: tuple[str, ...]
     device: str  #: "cpu", "cuda:0"
+    threads: int  #: of a CPU's calls, for which tuning is; 0 on other devices
     determinism: str  #: "run_to_run", "not_guaranteed", "gpu_to_gpu"
     rows: int
     inner: int
@@ -144,13 +145,15 @@ class Calls(Sequence[Call]):
                 "nothing was recorded: no GR-KAN call was made; record a step of a model that "
                 "has one (its modules run grkan.torch.group_rational)"
             )
-        groups: dict[tuple[str, str], list[Listed]] = {}
+        groups: dict[tuple[str, int, str], list[Listed]] = {}
         for line in self.listed():
             call = line.call
-            groups.setdefault((call.device, call.determinism), []).append(line)
+            groups.setdefault((call.device, call.threads, call.determinism), []).append(line)
         text = ""
-        for (device, determinism), lines in groups.items():
+        for (device, threads, determinism), lines in groups.items():
             options = f"--device {device}"
+            if threads > 0:
+                options += f" --threads {threads}"
             if determinism != "run_to_run":
                 options += f" --determinism {determinism}"
             text += f"# called on {device}: grkan tune {options} --problems ...\n"
@@ -243,6 +246,7 @@ def _call_of(call: _frameworks.RecordedCall, count: int) -> Call:
         direction="backward" if backward else "forward",
         gradients=tuple(n for i, n in enumerate(_GRADIENTS) if call.gradients >> i & 1),
         device=_frameworks.device_name(key),
+        threads=key.threads,
         determinism=_DETERMINISMS[key.determinism],
         rows=call.rows,
         inner=call.inner,

@@ -151,10 +151,12 @@ def tune(
 
 def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) -> list[Tuning]:
     call = line.call
-    plan = plan_to_tune(call)
-    before = _explained(line, plan)
-    if quick and all(_is_measured_here(now, call.task) for now in before):
-        last = before[-1]
+    called, plan = plan_of(call), plan_to_tune(call)
+    before = _explained(line, called)
+    known = _explained(line, plan)
+    if quick and all(_is_measured_here(now, call.task) for now in known):
+        _follow(called, plan)
+        last = _explained(line, called)[-1]
         return [_untuned(line, last["schedule"], _median(last["time_ns"]), kept=True)]
     torch = sys.modules.get("torch")
     if torch is not None and call.device != "cpu":
@@ -169,10 +171,15 @@ def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) 
             progress=callback,
             **options,
         )
-    called = plan_of(call)
-    if called._plan.value != plan._plan.value:
-        called.import_(plan.export())
-    return [_tuning(line, before, winner) for winner in winners]
+    _follow(called, plan)
+    after = _explained(line, called)
+    return [_tuning(line, before, after, winner) for winner in winners]
+
+
+def _follow(called: _frameworks.FrameworkPlan, tuned: _frameworks.FrameworkPlan) -> None:
+    """Where what is called is another plan than what was tuned: it chooses as that one."""
+    if called._plan.value != tuned._plan.value:
+        called.import_(tuned.export())
 
 
 def _explained(line: Listed, plan: _frameworks.FrameworkPlan) -> list[dict[str, Any]]:
@@ -214,10 +221,13 @@ def _untuned(line: Listed, schedule: str = "", ns: float | None = None, **more: 
     )
 
 
-def _tuning(line: Listed, explained: list[dict[str, Any]], winner: dict[str, Any]) -> Tuning:
-    tuned = winner["rows"]["tuned"]
-    there = next((e for e in explained if tuned <= e["holds"]["rows"][1]), explained[-1])
-    before = there["schedule"]
+def _tuning(
+    line: Listed,
+    explained: list[dict[str, Any]],
+    explained_now: list[dict[str, Any]],
+    winner: dict[str, Any],
+) -> Tuning:
+    before, after = (_schedule_at(winner["rows"]["tuned"], e) for e in (explained, explained_now))
     times = {c["schedule"]: _median(c["time_ns"]) for c in winner["candidates"]}
     default = winner["default"]["schedule"]
     times[default] = _median(winner["default"]["time_ns"])
@@ -233,14 +243,19 @@ def _tuning(line: Listed, explained: list[dict[str, Any]], winner: dict[str, Any
         inner=call.inner,
         count=call.count,
         before=before,
-        after=winner["schedule"],
+        after=after,
         before_ns=times.get(before),
-        after_ns=times[winner["schedule"]],
+        after_ns=times.get(after),
         default=default,
         default_ns=times[default],
         bound_ns=winner["bound_ns"],
         disturbed=winner["disturbed"],
     )
+
+
+def _schedule_at(rows: int, explained: list[dict[str, Any]]) -> str:
+    there = (e["schedule"] for e in explained if rows <= e["holds"]["rows"][1])
+    return next(there, explained[-1]["schedule"])
 
 
 def _median(time: dict[str, Any] | None) -> float | None:

@@ -181,8 +181,8 @@ struct Run {
 thread_local const xla::CallFrame* calling = nullptr;
 
 // XLA's CPU threads run its own operators at the same time: more than those would only be in each
-// other's way. No task is waited for that has not begun, so a pool that is busy stops nobody. Outside
-// of a call there are none.
+// other's way. No task is waited for that has not begun, so a pool that is busy stops nobody.
+// Outside of a call there are none.
 void run_on_xla_threads(void* /*user*/, std::int64_t count,
                         void (*body)(void* context, std::int64_t index), void* context) {
   if (calling == nullptr) {
@@ -344,6 +344,7 @@ struct Call {
     key.pool = Device::kPool;
     key.device = Device::device(f);
     key.threads = device.threads;
+    key.determinism = GRKAN_DETERMINISM_RUN_TO_RUN;
   }
 
   [[nodiscard]] bool empty() const { return rows == 0 || inner == 0; }
@@ -443,8 +444,8 @@ void backward(const xla::CallFrame& frame) {
   arguments.dy_stride = arguments.dx_stride = arguments.x_stride;
   // A denominator without coefficients has no db to leave out.
   const bool all_db = wants_db || call.b.dims[call.depth + 1] == 0;
-  const std::int32_t gradients = (wants_dx ? GRKAN_DX : 0) | (wants_da ? GRKAN_DA : 0) |
-                                 (all_db ? GRKAN_DB : 0);
+  const std::int32_t gradients =
+      (wants_dx ? GRKAN_DX : 0) | (wants_da ? GRKAN_DA : 0) | (all_db ? GRKAN_DB : 0);
   arguments.workspace = workspace.data();
   arguments.workspace_size = bytes;
   for (std::int64_t i = 0; i < entries; ++i) {

@@ -14,7 +14,12 @@
 #include <string_view>
 #include <tuple>
 
+#include "python/src/fork_local.h"
+
 namespace grkan::frameworks {
+
+constinit std::atomic<unsigned> forks = 0;
+
 namespace {
 
 struct BytesLess {
@@ -29,23 +34,11 @@ struct Store {
   std::map<PlanKey, grkan_plan*, BytesLess> plans;
 };
 
-// Never destroyed: threads may still call while the process exits.
-std::atomic<Store*> store = nullptr;
-std::atomic<unsigned> forks = 0;
+constinit ForkLocal<Store> store;
 
-Store& current_store() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    store.store(nullptr);  // left behind: another thread may have held it
-    forks.fetch_add(1);
-  });
-  (void)registered;
-  if (Store* found = store.load(std::memory_order_acquire)) return *found;
-  auto* made = new Store;
-  Store* found = nullptr;
-  if (store.compare_exchange_strong(found, made, std::memory_order_acq_rel)) return *made;
-  delete made;
-  return *found;
-}
+// When the library is loaded: a process that forks before its first call has threads to leave, too.
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
 
 grkan_status make_plan(Store& s, const PlanKey& key, grkan_plan** plan) {
   grkan_context*& context = s.contexts[{key.determinism, key.pool, key.threads}];
@@ -106,7 +99,7 @@ grkan_status find_plan(const PlanKey& key, grkan_plan** plan) {
   }
   Recent::Entry& entry = recent.entries[Recent::slot(key)];
   if (entry.plan == nullptr || std::memcmp(&entry.key, &key, sizeof key) != 0) {
-    Store& s = current_store();
+    Store& s = store.get();
     const std::lock_guard lock(s.mutex);
     grkan_plan*& known = s.plans[key];
     if (known == nullptr) {
@@ -121,10 +114,7 @@ grkan_status find_plan(const PlanKey& key, grkan_plan** plan) {
   return GRKAN_OK;
 }
 
-bool forked() {
-  current_store();
-  return forks.load(std::memory_order_relaxed) != 0;
-}
+bool forked() { return forks.load(std::memory_order_relaxed) != 0; }
 
 // A call within a call of the same thread (a parallel region that runs it) brings its own.
 Workspace::Workspace(std::size_t bytes) : data_(nullptr), own_(memory.taken || bytes > kKept) {
@@ -174,7 +164,7 @@ GRKAN_API grkan_status grkan_frameworks_plan(const PlanKey* key, grkan_plan** pl
 
 // Fills up to `most` keys of the plans made so far. Returns how many there are.
 GRKAN_API std::size_t grkan_frameworks_plans(PlanKey* keys, std::size_t most) noexcept {
-  auto& s = grkan::frameworks::current_store();
+  auto& s = grkan::frameworks::store.get();
   const std::lock_guard lock(s.mutex);
   std::size_t count = 0;
   for (const auto& [key, plan] : s.plans) {

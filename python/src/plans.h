@@ -19,7 +19,7 @@ struct PlanKey {
   std::int16_t threads;      // of a CPU's plan: those of the pool, which its winners are for
   std::int16_t determinism;  // GRKAN_DETERMINISM_
 };
-inline constexpr std::int16_t kMostThreads = 1024;  // grkan.h's
+inline constexpr std::int16_t kMostThreads = 1024;                 // grkan.h's
 static_assert(std::has_unique_object_representations_v<PlanKey>);  // compared and hashed as bytes
 
 // The plan for all gradients, of which a call may leave out some. Without a lock in the usual case.

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <vector>
 
+#include "python/src/fork_local.h"
+
 namespace grkan::frameworks {
 
 std::atomic<int> recordings_under_way = 0;
@@ -19,23 +21,10 @@ struct Recorder {
   std::vector<RecordedCall> calls;  // in the order of their first
 };
 
-// Never destroyed: threads may still call while the process exits.
-std::atomic<Recorder*> recorder = nullptr;
-
-// A forked child records nothing of its parent's; another thread may have held what the parent has.
-Recorder& current_recorder() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    recordings_under_way.store(0);
-    recorder.store(nullptr);
-  });
-  (void)registered;
-  if (Recorder* found = recorder.load(std::memory_order_acquire)) return *found;
-  auto* made = new Recorder;
-  Recorder* found = nullptr;
-  if (recorder.compare_exchange_strong(found, made, std::memory_order_acq_rel)) return *made;
-  delete made;
-  return *found;
-}
+// A forked child records nothing of its parent's.
+constinit ForkLocal<Recorder> recorder;
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { recordings_under_way.store(0); });
 
 bool alike(const RecordedCall& a, const RecordedCall& b) {
   return a.rows == b.rows && a.inner == b.inner && a.direction == b.direction &&
@@ -46,7 +35,7 @@ bool alike(const RecordedCall& a, const RecordedCall& b) {
 
 void record(const PlanKey& key, std::int32_t direction, std::int32_t gradients, std::int64_t rows,
             std::int64_t inner) {
-  Recorder& r = current_recorder();
+  Recorder& r = recorder.get();
   const RecordedCall call{key, direction, gradients, rows, inner, 1};
   const std::lock_guard lock(r.mutex);
   const auto known =
@@ -66,7 +55,7 @@ extern "C" {
 
 // Begins a recording (1) or ends one (0). Several may be under way; with the last all counts end.
 GRKAN_API void grkan_frameworks_record(std::int32_t begin) noexcept {
-  auto& r = grkan::frameworks::current_recorder();
+  auto& r = grkan::frameworks::recorder.get();
   const std::lock_guard lock(r.mutex);
   std::atomic<int>& under_way = grkan::frameworks::recordings_under_way;
   if (begin != 0) {
@@ -80,7 +69,7 @@ GRKAN_API void grkan_frameworks_record(std::int32_t begin) noexcept {
 // Fills up to `most` of the calls counted since recordings are under way. Returns how many there
 // are.
 GRKAN_API std::size_t grkan_frameworks_recorded(RecordedCall* calls, std::size_t most) noexcept {
-  auto& r = grkan::frameworks::current_recorder();
+  auto& r = grkan::frameworks::recorder.get();
   const std::lock_guard lock(r.mutex);
   std::copy_n(r.calls.begin(), std::min(most, r.calls.size()), calls);
   return r.calls.size();

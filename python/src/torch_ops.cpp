@@ -237,14 +237,17 @@ void dense_strides(const Facts& t, Dimensions& strides) {
   // The innermost first; PyTorch's order of comparisons decides where strides are equal or 0.
   for (int d = 0; d < n; ++d) order[d] = n - 1 - d;
   for (int i = 1; i < n; ++i) {
-    for (int at = i; at > 0; --at) {
-      const int inner = order[at - 1];
+    int at = i;
+    for (int before = i - 1; before >= 0; --before) {
+      const int inner = order[before];
       const int outer = order[at];
       const std::int64_t a = t.strides[inner];
       const std::int64_t b = t.strides[outer];
-      if (a == 0 || b == 0) break;
-      if (a < b || (a == b && t.sizes[inner] <= t.sizes[outer])) break;
-      std::swap(order[at - 1], order[at]);
+      if (a == 0 || b == 0) continue;  // says nothing
+      if (a < b) break;
+      if (a == b && t.sizes[inner] <= t.sizes[outer]) continue;
+      std::swap(order[before], order[at]);
+      at = before;
     }
   }
   expected = 1;
@@ -589,7 +592,7 @@ std::int64_t output_stride(const Call& call) {
 
 Owned forward(const Owned& x, const Owned& a, const Owned& b, std::int64_t variant,
               std::int64_t channel_dim, std::int64_t out_dtype) {
-  const Call call(x, a, b, variant, channel_dim, out_dtype, 0);
+  const Call call(x, a, b, variant, channel_dim, out_dtype, GRKAN_DETERMINISM_RUN_TO_RUN);
   Owned y = call.new_output(call.key.problem.y_type);
   if (!call.empty_data()) run_forward(call, writable_data_of(y.get()), output_stride(call));
   return y;
@@ -610,7 +613,7 @@ void must_have_shape_of(const Facts& x, const Facts& t) {
 void forward_out(const Owned& x, const Owned& a, const Owned& b, const Owned& out,
                  std::int64_t variant, std::int64_t channel_dim) {
   const Facts y = facts_of("out", out);
-  const Call call(x, a, b, variant, channel_dim, floating_code(y), 0);
+  const Call call(x, a, b, variant, channel_dim, floating_code(y), GRKAN_DETERMINISM_RUN_TO_RUN);
   must_have_shape_of(call.x, y);
   if (call.empty_data()) return;
   const std::int64_t stride = call.grid.row_stride(y.strides, y.sizes);

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 import types
 import warnings
 from importlib import resources
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 import reference
+from alone import run_alone
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -283,16 +282,23 @@ def test_patch_swaps_modules_and_keeps_parameters():
         )
 
 
+def test_patch_swaps_all_or_nothing():
+    model = torch.nn.Sequential(
+        theirs("KAT_Group", weight_numerator=parameter(1, 6), weight_denominator=parameter(8, 4)),
+        theirs("KAT_Group", weight_numerator=parameter(1, 6)),
+    )
+    before = list(model)
+    with pytest.raises(ValueError, match="1 is a KAT_Group that is not as the package's"):
+        compat.patch(model)
+    assert list(model) == before
+
+
 def test_patch_can_not_swap_the_model_itself():
     module = theirs(
         "KAT_Group", weight_numerator=parameter(1, 6), weight_denominator=parameter(8, 4)
     )
     with pytest.raises(ValueError, match="in place"):
         compat.patch(module)
-
-
-def run_alone(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_stand_in_serves_code_that_imports_the_packages():
@@ -308,6 +314,8 @@ from kat_rational import KAT_Group, rational_triton2d
 from kat_rational.rational_triton import RationalTriton1DGroup, rational_fwd_triton
 from rational_kat import FlashKAT_Group
 
+import importlib.util
+assert importlib.util.find_spec("kat_rational") and importlib.util.find_spec("rational_kat.kernels")
 assert KAT_Group is grkan.compat.kat_rational.KAT_Group
 x = torch.randn(2, 3, 16)
 module = kat_rational.KAT_Group(8, "swish")

@@ -183,6 +183,23 @@ def test_many_sizes_are_a_range(tmp_path):
     assert json.loads(told)["spaces"][0]["rows"] == 500
 
 
+def test_buffers_that_a_model_makes_anew_are_put_back():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = GroupRational(16)
+            self.register_buffer("mean", torch.zeros(16))
+
+        def forward(self, x):
+            self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+            return self.act(x)
+
+    model = Model()
+    before = model.mean
+    grkan.record(model, torch.ones(3, 16))
+    assert model.mean is before and not before.any()
+
+
 def test_determinism_is_told(tmp_path):
     grkan.torch.set_determinism("gpu_to_gpu")
     try:
@@ -193,6 +210,7 @@ def test_determinism_is_told(tmp_path):
     calls.save(tmp_path / "list")
     heads = [line for line in (tmp_path / "list").read_text().splitlines() if line[0] == "#"]
     assert len(heads) == 2 and "--determinism gpu_to_gpu" in heads[1]
+    assert all(f"--device cpu --threads {torch.get_num_threads()} " in head for head in heads)
 
 
 def test_a_model_without_such_a_call(tmp_path):

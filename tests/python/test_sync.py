@@ -9,7 +9,9 @@ import subprocess
 import pytest
 
 import grkan
-from grkan import _library
+from grkan import _frameworks, _library
+from grkan.torch import GroupRational
+from grkan.torch import _sync as sync
 from ranks import run_ranks
 from torch_support import torch
 from winners import content_hash
@@ -51,7 +53,7 @@ def test_both_run_the_kernels_of_rank_0(ranks):
 def test_who_follows_whom_is_told(ranks):
     (first, second), _ = ranks
     assert first["synced"] == [{"cpu": 0}, 0]
-    assert second["synced"][0] == {"cpu": 0} and second["synced"][1] >= 3
+    assert second["synced"][0] == {"cpu": 0} and second["synced"][1] >= 2
 
 
 def test_another_architecture_leads_itself(ranks):
@@ -77,3 +79,37 @@ def test_without_torch_distributed():
     with pytest.raises(ValueError, match="not been initialized"):
         grkan.sync_plans()
     assert not torch.distributed.is_initialized()
+
+
+def test_what_is_sent_is_of_the_current_number_of_threads():
+    number = torch.get_num_threads()
+    module, x = GroupRational(72), torch.zeros(4, 72)
+    problem = "p5q4-A-c72-g1x8-f32-last"
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            module(x)
+        keys = {
+            key.threads: key
+            for key in _frameworks.known_plans()
+            if str(_frameworks.problem_of(key)) == problem
+        }
+        assert set(keys) == {1, 3}
+        for threads in (3, 1):
+            torch.set_num_threads(threads)
+            sent = next(e for e in sync._exported() if e.problem == problem)
+            assert sent.winners == _frameworks.FrameworkPlan(keys[threads]).export()
+            other = _frameworks.FrameworkPlan(keys[4 - threads]).export()
+            assert sent.winners != other
+    finally:
+        torch.set_num_threads(number)
+
+
+def test_what_fails_on_a_rank_is_told_to_all():
+    def fails():
+        raise grkan.GrkanError("no space")
+
+    told = [sync._attempt(lambda: 1), sync._attempt(fails)]
+    with pytest.raises(grkan.GrkanError, match="failed on rank 1: GrkanError: no space"):
+        sync._all_of(enumerate(told))
+    assert sync._all_of([(0, told[0])]) == [1]

@@ -348,3 +348,50 @@ def test_gain_of_the_paper():
         moment = fit.second_moment(found.numerator, found.denominator, "A")
         assert 1 / moment == pytest.approx(gain, rel=0.02)
         assert math.isfinite(moment)
+
+
+def test_channels_of_another_number_are_refused():
+    module = GroupRational(16, 4)
+    with pytest.raises(ValueError, match="x has 32 channels in dimension -1, but the module 16"):
+        module(torch.randn(2, 32))
+    with pytest.raises(ValueError, match="x has 8 channels in dimension 1, but the module 16"):
+        GroupRational(16, 4, channel_dim=1)(torch.randn(2, 8, 5))
+
+
+def test_options_can_be_changed_later():
+    module = GroupRational(16, 4)
+    x = torch.randn(3, 16)
+    module.out_dtype = torch.bfloat16
+    assert module(x).dtype == torch.bfloat16 == module.out_dtype
+    module.out_dtype = None
+    module.variant = "B"
+    with torch.no_grad():
+        module.denominator.copy_(torch.randn(4, 4))
+    want = group_rational(x, module.numerator, module.denominator, variant="B")
+    assert torch.equal(module(x), want) and module.variant == "B"
+    with pytest.raises(ValueError, match="variant must be"):
+        module.variant = "Z"
+
+
+def test_replace_activations_does_not_guess_past_what_it_does_not_know():
+    nested = torch.nn.Sequential(
+        torch.nn.Linear(8, 32), torch.nn.Sequential(torch.nn.Linear(32, 24)), torch.nn.ReLU()
+    )
+    with pytest.raises(ValueError, match="the channels of 2 are unknown"):
+        replace_activations(nested)
+    kept = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.MaxPool2d(2), torch.nn.ReLU())
+    ((_, module),) = replace_activations(kept)
+    assert (module.channels, module.channel_dim) == (16, 1)
+
+
+def test_replace_activations_where_they_are_called_by_keyword():
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = torch.nn.ReLU()
+
+        def forward(self, x):
+            return self.act(input=x)
+
+    ((_, module),) = replace_activations(Model(), sample=torch.randn(2, 24))
+    assert module.channels == 24

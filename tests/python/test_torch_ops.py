@@ -242,6 +242,38 @@ def test_in_place_and_out():
     assert torch.equal(spread, y)
 
 
+@pytest.mark.parametrize("out", [False, True])
+def test_in_place_is_noticed_by_what_was_saved(out):
+    x, _, a, b = case(14, (29, 24))
+    w = torch.ones(24, requires_grad=True)
+    y = (x * w).sum()
+    with torch.no_grad():
+        group_rational(torch.ones(29, 24), a, b, out=x) if out else group_rational(
+            x, a, b, inplace=True
+        )
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+    with torch.inference_mode():
+        z = torch.ones(29, 24)
+        assert group_rational(z, a, b, inplace=True) is z
+
+
+def test_memory_order_is_that_of_empty_like():
+    """Whatever the strides, 0 and equal ones among them: it is what a compiled graph counts on."""
+    _, _, a, b = case(1, (4, 4), groups=(1, 1))
+    for seed in range(2000):
+        generator = torch.Generator().manual_seed(seed)
+        dims = int(torch.randint(1, 5, (), generator=generator))
+        shape = torch.randint(1, 5, (dims,), generator=generator).tolist()
+        strides = [
+            [0, 1, 2, 4, 5, 8, 20, 24, 40][i]
+            for i in torch.randint(0, 9, (dims,), generator=generator).tolist()
+        ]
+        x = torch.ones(1000).as_strided(shape, strides)
+        y = group_rational(x, a, b)
+        assert y.stride() == torch.empty_like(x).stride(), f"seed {seed}: {shape}, {strides}"
+
+
 def test_large_outputs():
     x, dy, a, b = case(15, (3000, 768), groups=(1, 8))  # 9 MB, several slices
     check(x, dy, a, b)

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import grkan.torch
+from alone import run_alone
 from grkan.torch import GroupRational, group_rational
 from torch_support import case, torch
 
@@ -85,6 +86,26 @@ def test_raw_fork():
     for _ in range(3):
         assert run_forked(child) == 0
     assert torch.equal(group_rational(x, a, b), y)
+
+
+def test_fork_before_the_first_call():
+    """PyTorch's pool has threads already, which the child has not."""
+    run_alone(
+        """
+import os, signal, torch
+from grkan.torch import group_rational
+torch.set_num_threads(2)
+x = torch.randn(4000, 768)
+torch.nn.functional.gelu(x)
+a, b = torch.ones(1, 6), torch.ones(8, 4)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    group_rational(x, a, b)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    )
 
 
 def test_fork_while_another_thread_makes_plans():

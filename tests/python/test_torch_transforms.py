@@ -210,6 +210,41 @@ def test_aot_inductor(tmp_path):
             torch.testing.assert_close(loaded(x), layer(x))
 
 
+# ---------------------------------------------------------------- forward mode
+
+
+def test_forward_mode():
+    """Against finite differences, and dual numbers against torch.func."""
+    x, _, a, b = tensors()
+    x = torch.where(x == 0, 0.5, x)  # where |x| has a corner
+    tangents = [torch.randn_like(t) for t in (x, a, b)]
+    _, slope = torch.func.jvp(group_rational, (x, a, b), tuple(tangents))
+    step = 1e-6
+    plus, minus = (
+        group_rational(*(t + s * d for t, d in zip((x, a, b), tangents, strict=True)))
+        for s in (step, -step)
+    )
+    torch.testing.assert_close(slope, (plus - minus) / (2 * step), rtol=1e-6, atol=1e-6)
+    forward_mode = torch.autograd.forward_ad
+    for grads in (False, True):
+        with forward_mode.dual_level():
+            duals = [
+                forward_mode.make_dual(t.clone().requires_grad_(grads), d)
+                for t, d in zip((x, a, b), tangents, strict=True)
+            ]
+            tangent = forward_mode.unpack_dual(group_rational(*duals)).tangent
+            torch.testing.assert_close(tangent, slope)
+    module = GroupRational(16, 4).double()
+    v = x[0, :2]
+
+    def f(x):
+        return module(x).square().sum()
+
+    whole = torch.func.hessian(f)(v)
+    torch.testing.assert_close(whole, torch.func.jacrev(torch.func.jacrev(f))(v))
+    torch.testing.assert_close(torch.func.jacfwd(f)(v), torch.func.grad(f)(v))
+
+
 # ---------------------------------------------------------------- torch.func and vmap
 
 

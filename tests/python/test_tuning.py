@@ -271,7 +271,7 @@ def test_what_can_not_be_tuned():
         grkan.tune(nn.Linear(4, 4), torch.zeros(1, 4))
     with pytest.raises(TypeError, match="take no sample"):
         grkan.tune(grkan.record(module, x), x)
-    with pytest.raises(ValueError, match="channels 15"):
+    with pytest.raises(ValueError, match="x has 15 channels"):
         grkan.tune(module, torch.zeros(2, 15))
     with pytest.raises(TypeError, match="not str"):
         grkan.tune("p5q4-A-c16-g1x8-f32-last")

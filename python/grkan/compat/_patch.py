@@ -48,7 +48,8 @@ def patch(model: nn.Module) -> list[str]:
         The names of what was swapped, in the order of ``model.named_modules()``.
 
     Raises:
-        ValueError: the model itself is such a module: it can't be swapped in place.
+        ValueError: the model itself is such a module: it can't be swapped in place; or one lacks
+            what the package's has (pruned ones, for example). Nothing is swapped then.
     """
     found = {
         name: module
@@ -63,8 +64,14 @@ def patch(model: nn.Module) -> list[str]:
         )
     made: dict[nn.Module, nn.Module] = {}
     for name, module in found.items():
-        if module not in made:
-            made[module] = _like(module)
+        try:
+            made[module] = made.get(module) or _like(module)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{name} is a {type(module).__name__} that is not as the package's ({error}); "
+                "nothing was swapped"
+            ) from error
+    for name, module in found.items():
         parent, _, key = name.rpartition(".")
         setattr(model.get_submodule(parent), key, made[module])
     return list(found)

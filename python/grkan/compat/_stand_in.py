@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from . import kat_rational, rational_kat
@@ -57,6 +58,7 @@ def stand_in() -> None:
         for full in (name, *(f"{name}.{part}" for part in parts)):
             module = ModuleType(full, drop_in.__doc__)
             module.__file__ = drop_in.__file__
+            module.__spec__ = ModuleSpec(full, None, is_package=True)
             module.__path__ = []  # type: ignore[attr-defined]
             module.__all__ = drop_in.__all__  # type: ignore[attr-defined]
             for public in drop_in.__all__:

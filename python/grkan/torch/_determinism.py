@@ -13,9 +13,10 @@ def set_determinism(determinism: str) -> None:
     """Sets what is promised of the bits of the coefficients' gradients, in the whole process.
 
     Args:
-        determinism: "not_guaranteed", "run_to_run" (the default: the same machine and the same
-            tuning give the same bits, for any number of threads) or "gpu_to_gpu" (the same bits
-            on all devices of a kind, whatever was tuned).
+        determinism: "not_guaranteed", "run_to_run" (the default: the same machine, the same tuning
+            and the same number of threads give the same bits; where nothing is tuned, any number
+            of threads) or "gpu_to_gpu" (the same bits on all devices of a kind, whatever was
+            tuned).
 
     With ``torch.use_deterministic_algorithms(True)`` at least "run_to_run" holds. y and dx never
     depend on it. Set it before compiling: a compiled graph keeps what held then.

@@ -18,7 +18,12 @@ def run_step(model: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> 
     """
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model = model.module
-    buffers = [(b, b.detach().clone()) for b in model.buffers() if not is_lazy(b)]
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and not is_lazy(buffer)
+    ]
     used = {p.device for p in model.parameters()}
     devices = sorted(d.index for d in used if d.type == "cuda")
     with torch.random.fork_rng(devices=devices):
@@ -34,7 +39,8 @@ def run_step(model: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> 
                 )
         finally:
             with torch.no_grad():
-                for buffer, kept in buffers:
+                for module, name, buffer, kept in buffers:
+                    module._buffers[name] = buffer  # the step may have put another there
                     buffer.copy_(kept)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from grkan import _frameworks, _plan
 from grkan._frameworks import CPU, FrameworkPlan, PlanKey
 from grkan._library import FORWARD
-from grkan.errors import InvalidArgument
+from grkan.errors import GrkanError, InvalidArgument
 from grkan.problem import Problem
 
 from . import _ops
@@ -67,6 +68,7 @@ def sync_plans(process_group: Any = None) -> Synced:
 
     Raises:
         InvalidArgument: this process is not of the group.
+        GrkanError: on all ranks, what failed on one.
         ValueError: torch.distributed is not initialized.
     """
     group = dist.group.WORLD if process_group is None else process_group
@@ -75,18 +77,19 @@ def sync_plans(process_group: Any = None) -> Synced:
         raise InvalidArgument(
             "this process is not of the group; let its ranks alone call sync_plans", "process_group"
         )
-    architectures: list[dict[str, str]] = [{} for _ in range(dist.get_world_size(group))]
-    dist.all_gather_object(architectures, _architectures(), group=group)
+    told: list[Any] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(told, _attempt(_architectures), group=group)
+    architectures = _all_of(enumerate(told))
     leaders = {
         kind: next(i for i, of in enumerate(architectures) if of.get(kind) == mine)
         for kind, mine in architectures[rank].items()
     }
-    # All ranks take part in all that is sent, before anything of it may fail.
-    received: dict[int, list[_Exported]] = {}
+    sent: dict[int, Any] = {}
     for leader in _all_leaders(architectures):
-        message = [_exported() if leader == rank else None]
+        message = [_attempt(_exported) if leader == rank else None]
         dist.broadcast_object_list(message, src=dist.get_global_rank(group, leader), group=group)
-        received[leader] = message[0] or []
+        sent[leader] = message[0]
+    received: dict[int, list[_Exported]] = dict(zip(sent, _all_of(sent.items()), strict=True))
     if rank == 0:
         _warn_of_others(architectures)
     plans = 0
@@ -97,8 +100,27 @@ def sync_plans(process_group: Any = None) -> Synced:
     return Synced(leaders, plans)
 
 
+def _attempt(make: Callable[[], Any]) -> tuple[Any, str]:
+    """What make gives and "", or nothing and why: the others wait for what is sent, in any case."""
+    try:
+        return make(), ""
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _all_of(told: Iterable[tuple[int, tuple[Any, str]]]) -> list[Any]:
+    """What was told by all ranks of `told`, once all of it has been sent."""
+    values = []
+    for rank, (value, error) in told:
+        if error:
+            raise GrkanError(f"sync_plans failed on rank {rank}: {error}")
+        values.append(value)
+    return values
+
+
 def _current_device() -> int | None:
-    return torch.cuda.current_device() if torch.cuda.is_available() else None
+    """The CUDA device of a rank that computes on one."""
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else None
 
 
 @functools.cache
@@ -141,11 +163,17 @@ def _kind(key: PlanKey) -> str:
 
 
 def _exported() -> list[_Exported]:
-    """The winners of all plans of this rank; of plans of several devices those of the first."""
+    """The winners of all plans of this rank; of a problem's plans on several devices, or for
+    several numbers of threads, those of what is current now."""
     current = _current_device()
+    threads = torch.get_num_threads()
+    pool = _ops.pool()
     found: dict[tuple[str, str, int], _Exported] = {}
-    keys = _frameworks.known_plans()
-    for key in sorted(keys, key=lambda key: (key.device != current, key.device)):
+
+    def order(key: PlanKey) -> tuple[Any, ...]:
+        return key.device != current, key.device, key.threads != threads, key.pool != pool
+
+    for key in sorted(_frameworks.known_plans(), key=order):
         like = str(_frameworks.problem_of(key)), _kind(key), key.determinism
         if like not in found:
             found[like] = _Exported(*like, FrameworkPlan(key).export())

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import _ops
-from ._codes import DA, DB, DX, TYPES, VARIANTS, type_code, variant_code
+from . import _ops, composite
+from ._codes import DA, DB, DTYPES, DX, TYPES, VARIANT_NAMES, VARIANTS, type_code, variant_code
 from ._determinism import determinism_code
 from ._rules import Backward, Forward
 
@@ -21,6 +21,7 @@ _is_grad_enabled = torch.is_grad_enabled
 _raw_backward = _ops.raw_backward
 _raw_forward = _ops.raw_forward
 _transformed = torch._C._are_functorch_transforms_active
+_forward_mode = torch.autograd.forward_ad
 _PLAIN = frozenset((Tensor, torch.nn.Parameter))
 
 
@@ -83,6 +84,12 @@ def _autocast_type(x: Tensor) -> int:
     return 0
 
 
+def _has_tangents() -> bool:
+    """Whether torch.func differentiates in forward mode, at any level."""
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    return any(level.key() == torch._C._functorch.TransformType.Jvp for level in levels)
+
+
 def rational(
     x: Tensor, a: Tensor, b: Tensor, variant: int, channel_dim: int, out_type: int
 ) -> Tensor:
@@ -91,6 +98,15 @@ def rational(
         return _ops.forward(x, a, b, variant, channel_dim, out_type or _autocast_type(x))
     if out_type == 0 and _any_autocast():
         out_type = _autocast_type(x)
+    if _forward_mode._current_level >= 0 or (_transformed() and _has_tangents()):
+        return composite.group_rational(
+            x,
+            a,
+            b,
+            variant=VARIANT_NAMES[variant],
+            channel_dim=channel_dim,
+            out_dtype=DTYPES[out_type] if out_type else None,
+        )
     try:
         if _transformed():
             return Forward.apply(x, a, b, variant, channel_dim, out_type)
@@ -150,7 +166,7 @@ def group_rational(
         TypeError: types that don't go together.
         RuntimeError: in-place or out with gradients; no kernel; what a driver reports.
 
-    Second derivatives are right but slow: they go by plain PyTorch operations.
+    Second derivatives and forward mode are right but slow: they go by plain PyTorch operations.
     """
     code = VARIANTS.get(variant) or variant_code(variant)
     out_type = 0 if out_dtype is None else type_code(out_dtype)
@@ -182,4 +198,6 @@ def group_rational(
         _ops.forward_out(x, numerator, denominator, out, code, channel_dim)
     except RuntimeError as error:
         raise _ops.error_of(error) from None
+    if not out.is_inference():
+        torch.autograd.graph.increment_version(out)  # what was saved for a backward pass is gone
     return out

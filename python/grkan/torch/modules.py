@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import fit as fits
-from ._codes import type_code, variant_code
+from ._codes import DTYPES, VARIANT_NAMES, type_code, variant_code
 from .functional import rational
 
 __all__ = ["GRKANLayer", "GroupRational", "replace_activations"]
@@ -71,8 +71,6 @@ class GroupRational(nn.Module):
                     f"channels {channels} is not a multiple of {name} {groups}; use "
                     f"{math.gcd(channels, max(1, groups))} groups or other channels"
                 )
-        self._variant_code = variant_code(variant)
-        self._out_code = type_code(out_dtype)
         self.channels = channels
         self.num_groups = num_groups
         self.numerator_groups = numerator_groups
@@ -92,7 +90,7 @@ class GroupRational(nn.Module):
 
     def reset_parameters(self) -> None:
         """Sets the coefficients to those of `init`."""
-        if isinstance(self.init, tuple):
+        if isinstance(self.init, (tuple, list)):
             values = self.init
         else:
             fit = fits.fit(self.init, self.degrees, self.variant)
@@ -109,6 +107,22 @@ class GroupRational(nn.Module):
                         f"{list(parameter.shape)} or one row of it is needed"
                     ) from None
 
+    @property
+    def variant(self) -> str:
+        return VARIANT_NAMES[self._variant_code]
+
+    @variant.setter
+    def variant(self, variant: str) -> None:
+        self._variant_code = variant_code(variant)
+
+    @property
+    def out_dtype(self) -> torch.dtype | None:
+        return DTYPES[self._out_code]
+
+    @out_dtype.setter
+    def out_dtype(self, dtype: torch.dtype | None) -> None:
+        self._out_code = type_code(dtype)
+
     def forward(self, x: Tensor) -> Tensor:
         # As attributes the parameters would cost a microsecond; where they are no parameters
         # (parametrized, pruned, sharded) they are attributes alone.
@@ -118,8 +132,14 @@ class GroupRational(nn.Module):
         if a is None or b is None:
             a, b = self.numerator, self.denominator
         dim = self.channel_dim
+        shape = x.shape
         if dim >= 0:
-            dim -= x.dim()
+            dim -= len(shape)
+        if -len(shape) <= dim < 0 and shape[dim] != self.channels:
+            raise ValueError(
+                f"x has {shape[dim]} channels in dimension {self.channel_dim}, but the module "
+                f"{self.channels}; x's shape is {list(shape)}"
+            )
         return rational(x, a, b, self._variant_code, dim, self._out_code)
 
     def second_moment(self) -> float:
@@ -138,7 +158,7 @@ class GroupRational(nn.Module):
             if isinstance(self.init, str)
             else (
                 "(numerator, denominator)"
-                if isinstance(self.init, tuple)
+                if isinstance(self.init, (tuple, list))
                 else getattr(self.init, "__name__", "function")
             )
         )
@@ -242,6 +262,27 @@ _FIRST = (
 )
 
 
+# What keeps the channels of what it is given, and their place; activations do too.
+_KEEP = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.MaxPool3d,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d,
+    nn.Upsample,
+    *_INITS,
+)
+
+
 def _seen(
     model: nn.Module, targets: dict[str, nn.Module], sample: Any, channel_dim: int | None
 ) -> dict[str, tuple[int, int]]:
@@ -256,8 +297,8 @@ def _seen(
     def remember(module: nn.Module, inputs: Any, output: Any) -> None:
         last_layer[:] = [module]
 
-    def record(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        x = inputs[0]
+    def record(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        x = next(t for t in (*inputs, *named.values()) if isinstance(t, Tensor))
         dim = channel_dim
         if dim is None:
             first = bool(last_layer) and isinstance(last_layer[0], _FIRST) and x.dim() > 2
@@ -275,7 +316,7 @@ def _seen(
     try:
         for module in model.modules():
             if module in names:
-                handles.append(module.register_forward_pre_hook(record))
+                handles.append(module.register_forward_pre_hook(record, with_kwargs=True))
             elif isinstance(module, _LAST + _FIRST):
                 handles.append(module.register_forward_hook(remember))
         model.eval()
@@ -307,10 +348,27 @@ def _guessed(
             name = f"{path}.{key}" if path else key
             if name in targets and before is not None:
                 found[name] = before if channel_dim is None else (before[0], channel_dim)
-            for attribute in ("out_features", "out_channels", "num_features", "num_channels"):
-                if isinstance(child, _LAST + _FIRST) and hasattr(child, attribute):
-                    before = getattr(child, attribute), 1 if isinstance(child, _FIRST) else -1
+            if name not in targets and not isinstance(child, _KEEP):
+                before = _channels_after(child)
     return found
+
+
+def _channels_after(layer: nn.Module) -> tuple[int, int] | None:
+    """(channels, channel_dim) of what a layer gives; None where it doesn't tell."""
+    if isinstance(layer, _LAST + _FIRST):
+        for attribute in (
+            "out_features",
+            "out_channels",
+            "num_features",
+            "num_channels",
+            "embedding_dim",
+        ):
+            if hasattr(layer, attribute):
+                return getattr(layer, attribute), 1 if isinstance(layer, _FIRST) else -1
+        shape = getattr(layer, "normalized_shape", None)
+        if shape:
+            return shape[-1], -1
+    return None
 
 
 def replace_activations(
