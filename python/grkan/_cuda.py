@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
 from typing import Any
 
+from grkan._lock import Lock
 from grkan.errors import DeviceError, NoDevice, OutOfMemory
 
 _OUT_OF_MEMORY = 2
@@ -28,7 +28,7 @@ _FUNCTIONS: dict[str, Sequence[Any]] = {
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
 }
 
-_lock = threading.Lock()
+_lock = Lock()
 _opened: ctypes.CDLL | None = None
 _contexts: dict[int, c_void_p] = {}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from ctypes import POINTER, byref, c_int16, c_int32, c_int64, c_size_t, c_void_p
 from typing import Any
 
 from grkan import _library
+from grkan._lock import Lock
 from grkan._plan import Tunable
 from grkan.problem import Problem
 
@@ -48,7 +48,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 _opened: ctypes.CDLL | None = None
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def library() -> ctypes.CDLL:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from ctypes import (
     CFUNCTYPE,
@@ -20,6 +19,7 @@ from ctypes import (
 from pathlib import Path
 from typing import Any
 
+from grkan._lock import Lock
 from grkan.errors import BY_STATUS, InternalError, LibraryMissing
 
 SONAME = "libgrkan.so.0.1"
@@ -184,7 +184,7 @@ FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
 }
 
 _opened: ctypes.CDLL | None = None
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def library() -> ctypes.CDLL:

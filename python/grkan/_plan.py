@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any
 
 from grkan import _library
+from grkan._lock import Lock
 from grkan.problem import Problem
 
-_lock = threading.Lock()
+_lock = Lock()
 _context: c_void_p | None = None
 _plans: dict[tuple[Problem, str], Plan] = {}
-
-
-def _after_fork() -> None:
-    """Another thread may have held it, which is not in the child."""
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class Tunable:
@@ -116,9 +106,11 @@ def context() -> c_void_p:
     """The process's context, as the environment says (docs/python.md lists the variables)."""
     global _context
     if _context is None:
-        made = c_void_p()
-        _library.check(_library.library().grkan_context_create(None, byref(made)))
-        _context = made
+        with _lock:
+            if _context is None:
+                made = c_void_p()
+                _library.check(_library.library().grkan_context_create(None, byref(made)))
+                _context = made
     return _context
 
 
