@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from typing import Any
 
@@ -69,8 +70,14 @@ def explain(
         raise TypeError("explain needs rows, how many a call has; a recorded Call has them itself")
     inner = 1 if inner is None else inner
     for name, size in (("rows", rows), ("inner", inner)):
-        if size < 1:
+        if not 1 <= operator.index(size) < 1 << 63:
             raise InvalidArgument(f"{name} {size} is the size of no call; use 1 or more", name)
+    if device is not None and not isinstance(what, (str, Problem)):
+        raise InvalidArgument(
+            "device is for a problem; a module is where its parameters are, a call where it was "
+            "made: leave it away",
+            "device",
+        )
     if isinstance(what, Call):
         return _of_calls([what], rows, inner)
     if isinstance(what, str):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grkan._numbers import degree_pair
+
 __all__ = ["FUNCTIONS", "Fit", "evaluate", "fit", "second_moment"]
 
 Array = NDArray[np.float64]
@@ -211,13 +213,13 @@ def fit(
     fitted once in a process.
 
     Raises:
-        ValueError: an unknown name or variant; degrees out of 0 to 15.
+        ValueError: an unknown name or variant; degrees out of 0 to 15; a function that is not
+            finite there.
+        TypeError: what is no function; degrees that are no whole numbers.
     """
     if variant not in ("A", "B", "C", "N", "S"):
         raise ValueError(f"variant must be one of A, B, C, N, S, not {variant!r}")
-    m, n = degrees
-    if not (0 <= m <= 15 and 0 <= n <= 15):
-        raise ValueError(f"degrees must be from 0 to 15, not {degrees}")
+    m, n = degree_pair("degrees", degrees)
     if isinstance(function, str):
         if function not in FUNCTIONS:
             raise ValueError(
@@ -225,6 +227,10 @@ def fit(
                 f"{', '.join(FUNCTIONS)}; or give a function, or coefficients"
             )
         return _fit_name(function, (m, n), variant)
+    if not callable(function):
+        raise TypeError(
+            f"a function's name, or a function of an array, is needed, not {function!r}"
+        )
     return _fit(function, (m, n), variant)
 
 
@@ -239,6 +245,8 @@ def _fit(function: Callable[[Array], Array], degrees: tuple[int, int], variant: 
     low, high = INTERVAL
     # Closer together at the ends, where polynomials go astray.
     x = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.linspace(0, math.pi, _POINTS))
+    if not np.isfinite(function(x)).all():
+        raise ValueError(f"the function to fit is not finite on [{low}, {high}]")
     problem = _Problem(function, x, degrees, variant)
 
     rng = np.random.default_rng(1)

@@ -131,7 +131,7 @@ def test_init_by_coefficients():
     [
         ((255,), {}, "channels 255 is not a multiple of num_groups 8; use 1 groups"),
         ((24, 8), {"numerator_groups": 5}, "numerator_groups 5"),
-        ((24, 0), {}, "num_groups 0"),
+        ((24, 7), {}, "num_groups 7"),
         ((24,), {"degrees": (16, 4)}, "degrees must be from 0 to 15"),
         ((24,), {"variant": "D"}, "variant must be one of"),
         ((24,), {"init": "mish"}, "no function is named 'mish'"),
@@ -395,3 +395,29 @@ def test_replace_activations_where_they_are_called_by_keyword():
 
     ((_, module),) = replace_activations(Model(), sample=torch.randn(2, 24))
     assert module.channels == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "error", "match"),
+    [
+        ((0,), {}, ValueError, "channels must be 1 or more, not 0"),
+        ((64.0,), {}, TypeError, "channels must be a whole number, not 64.0"),
+        (("64",), {}, TypeError, "channels must be a whole number"),
+        ((64, 0), {}, ValueError, "num_groups must be 1 or more"),
+        ((64,), {"numerator_groups": -1}, ValueError, "numerator_groups must be 1 or more"),
+        ((64,), {"degrees": 5}, ValueError, "degrees must be"),
+        ((64,), {"degrees": (5, 4, 3)}, ValueError, "degrees must be"),
+        ((64,), {"degrees": (5.5, 4)}, TypeError, "degrees must be a whole number, not 5.5"),
+        ((64,), {"degrees": (16, 4)}, ValueError, "degrees must be from 0 to 15"),
+        ((64,), {"init": None}, TypeError, "a function's name, or a function"),
+        ((64,), {"init": lambda x: x * float("nan")}, ValueError, "not finite"),
+    ],
+)
+def test_arguments_that_are_none(arguments, named, error, match):
+    with pytest.raises(error, match=match):
+        GroupRational(*arguments, **named)
+
+
+def test_channel_dim_that_is_none_of_x():
+    with pytest.raises(ValueError, match="channel_dim 5 is none of x, whose shape is"):
+        GroupRational(16, 4, channel_dim=5)(torch.randn(2, 16))

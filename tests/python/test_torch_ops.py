@@ -242,6 +242,49 @@ def test_in_place_and_out():
     assert torch.equal(spread, y)
 
 
+def test_what_is_on_the_meta_device_is_not_mixed_with_what_is_not():
+    x, dy, a, b = case(3, (5, 24))
+    for arguments in ((x, a.to("meta"), b), (x, a, b.to("meta")), (x.to("meta"), a, b)):
+        with pytest.raises(ValueError, match=r"is on .*, but x on .*; move one of them"):
+            group_rational(*arguments)
+    with pytest.raises(ValueError, match="move one of them"):
+        group_rational(x, a, b, out=x.to("meta"))
+    with pytest.raises(ValueError, match="move one of them"):
+        torch.ops.grkan.backward(dy.to("meta"), x, a, b, 1, -1, 7, 2)
+    meta = [t.to("meta") for t in (x, a, b)]
+    assert group_rational(*meta).shape == x.shape and group_rational(*meta).is_meta
+
+
+def test_what_a_graph_is_not_made_of():
+    x, _, a, b = (t.to("meta") for t in case(3, (5, 24)))
+    with pytest.raises(ValueError, match="channels 24 is not a multiple of the 7 groups"):
+        group_rational(x, a, torch.empty(7, 4, device="meta"))
+    with pytest.raises(ValueError, match=r"must be \[groups, coefficients\]"):
+        group_rational(x, a[0], b)
+    with pytest.raises(TypeError, match="must be float32"):
+        group_rational(x.int(), a, b)
+    with pytest.raises(TypeError, match="don't go together"):
+        group_rational(x, a.double(), b)
+    compiled = torch.compile(group_rational, backend="eager", fullgraph=True)
+    _, _, a, b = case(3, (5, 24))
+    with pytest.raises(Exception, match="channels 23 is not a multiple of the 4 groups"):
+        compiled(torch.randn(3, 23), a, b)
+
+
+def test_what_is_no_dense_tensor():
+    x, _, a, b = case(3, (5, 24))
+    for wrong, kind in (
+        (None, "NoneType"),
+        (x.numpy(), "ndarray"),
+        ([1.0], "list"),
+        (x.to_sparse(), "torch.sparse_coo"),
+    ):
+        with pytest.raises(TypeError, match=rf"x is {kind}; a .* is needed"):
+            group_rational(wrong, a, b)
+    with pytest.raises(TypeError, match=r"numerator is NoneType; a torch\.Tensor is needed"):
+        group_rational(x, None, b)
+
+
 @pytest.mark.parametrize("out", [False, True])
 def test_in_place_is_noticed_by_what_was_saved(out):
     x, _, a, b = case(14, (29, 24))

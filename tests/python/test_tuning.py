@@ -363,3 +363,13 @@ def test_functions_are_recorded_too():
     x, _, a, b = case(3, (9, 16), groups=(1, 8))
     tunings = grkan.tune(lambda: group_rational(x, a, b), budget=BUDGET, progress=False)
     assert [t.rows for t in tunings] == ["9"]
+
+
+def test_explain_of_what_has_a_device():
+    with pytest.raises(InvalidArgument, match="device is for a problem"):
+        grkan.explain(GroupRational(24), rows=5, device="virtual:h200")
+    for rows in (2**64 + 5, 2**63, 0):
+        with pytest.raises(InvalidArgument, match="is the size of no call"):
+            grkan.explain("p5q4-A-c64-g8-f32-last", rows=rows)
+    with pytest.raises(TypeError):
+        grkan.explain("p5q4-A-c64-g8-f32-last", rows=5.5)

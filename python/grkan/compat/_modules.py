@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._numbers import degree_pair, whole
 from ..torch import _ops
 from ..torch._codes import DA, DB, DX, TYPES, VARIANTS
 from ..torch._determinism import determinism_code
@@ -64,10 +65,7 @@ def options_of(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, tuple
         if name in given:
             raise TypeError(f"{name} came twice")
         given[name] = value
-    order = tuple(int(degree) for degree in given.get("order", (5, 4)))
-    if len(order) != 2:
-        raise ValueError(f"order must be (numerator degree, denominator degree), not {order}")
-    return given.get("mode", "gelu"), order
+    return given.get("mode", "gelu"), degree_pair("order", given.get("order", (5, 4)))
 
 
 class Group(nn.Module):
@@ -81,7 +79,7 @@ class Group(nn.Module):
     ) -> None:
         super().__init__()
         mode, self.order = options_of(args, named)
-        self.num_groups = num_groups
+        self.num_groups = whole("num_groups", num_groups)
         self.half_output = half_output
         self.initialize(mode)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from grkan import fit as fits
 from grkan._layout import channel_axis
+from grkan._numbers import whole
 from grkan.errors import InvalidArgument
 from grkan.problem import DTYPES, problem_of
 
@@ -211,7 +212,10 @@ def initial_coefficients(
         ValueError: an unknown variant or init, degrees out of range.
     """
     fit = fits.fit(init, degrees, variant)
-    rows = (numerator_groups, fit.numerator), (num_groups, fit.denominator)
+    rows = (
+        (whole("numerator_groups", numerator_groups), fit.numerator),
+        (whole("num_groups", num_groups), fit.denominator),
+    )
     return tuple(
         jnp.broadcast_to(jnp.asarray(row, dtype or float), (groups, row.size))
         for groups, row in rows

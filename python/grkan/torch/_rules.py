@@ -8,15 +8,48 @@ import torch
 from torch import Tensor
 
 from . import _ops, composite
-from ._codes import DA, DB, DTYPES, DX, VARIANT_NAMES
+from ._codes import DA, DB, DTYPES, DX, TYPES, VARIANT_NAMES
 from ._determinism import determinism_code
 
 # ---------------------------------------------------------------- shapes
 
 
+def _check(x: Tensor, a: Tensor, b: Tensor, channel_dim: int) -> None:
+    """What can be known before a call: a graph that can't run is not made. PyTorch asks for shapes
+    too where one tensor is on the meta device and another is not."""
+    if x.dtype not in TYPES:
+        raise TypeError(f"x is {x.dtype}; it must be float32, float64, float16 or bfloat16")
+    if not -x.dim() <= channel_dim < x.dim():
+        raise ValueError(f"channel_dim {channel_dim} is none of x, whose shape is {list(x.shape)}")
+    for name, t in (("numerator", a), ("denominator", b)):
+        if t.device != x.device:
+            raise ValueError(f"{name} is on {t.device}, but x on {x.device}; move one of them")
+        if t.dtype not in TYPES or (t.dtype == torch.float64) != (x.dtype == torch.float64):
+            raise TypeError(f"{name} is {t.dtype} and x {x.dtype}, which don't go together")
+        if t.dim() != 2:
+            raise ValueError(
+                f"{name} must be [groups, coefficients], but its shape is {list(t.shape)}"
+            )
+        channels, groups = x.shape[channel_dim], t.shape[0]
+        torch._check_value(
+            groups > 0 and channels % groups == 0,
+            lambda name=name, channels=channels, groups=groups: (
+                f"channels {channels} is not a multiple of the {groups} groups of {name}"
+            ),
+        )
+
+
+def _check_like(name: str, t: Tensor, x: Tensor) -> None:
+    if t.device != x.device:
+        raise ValueError(f"{name} is on {t.device}, but x on {x.device}; move one of them")
+    if t.shape != x.shape:
+        raise ValueError(f"{name} must have x's shape {list(x.shape)}, not {list(t.shape)}")
+
+
 def _forward_shape(
     x: Tensor, a: Tensor, b: Tensor, variant: int, channel_dim: int, out_dtype: int
 ) -> Tensor:
+    _check(x, a, b, channel_dim)
     return torch.empty_like(x, dtype=DTYPES[out_dtype])
 
 
@@ -30,6 +63,9 @@ def _backward_shape(
     gradients: int,
     determinism: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    _check(x, a, b, channel_dim)
+    _check_like("the gradient of y", dy, x)
+
     def coefficients(t: Tensor, wanted: int) -> Tensor:
         return t.new_empty(t.shape if gradients & wanted else 0)
 
@@ -41,7 +77,15 @@ for _name in ("forward", "_forward"):
     torch.library.register_fake(f"grkan::{_name}", _forward_shape)
 for _name in ("backward", "_backward"):
     torch.library.register_fake(f"grkan::{_name}", _backward_shape)
-torch.library.register_fake("grkan::forward_out", lambda x, a, b, out, variant, channel_dim: None)
+
+
+@torch.library.register_fake("grkan::forward_out")
+def _out_shape(
+    x: Tensor, a: Tensor, b: Tensor, out: Tensor, variant: int, channel_dim: int
+) -> None:
+    _check(x, a, b, channel_dim)
+    _check_like("out", out, x)
+
 
 # ---------------------------------------------------------------- derivatives
 

@@ -84,6 +84,16 @@ def _autocast_type(x: Tensor) -> int:
     return 0
 
 
+def _must_be_dense(**tensors: Any) -> None:
+    """Says what PyTorch's dispatcher, which has no kernel for it, says at length."""
+    for name, t in tensors.items():
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name} is {type(t).__name__}; a torch.Tensor is needed") from None
+        if t.layout != torch.strided or t.is_quantized or t.is_nested:
+            kind = "nested" if t.is_nested else "quantized" if t.is_quantized else str(t.layout)
+            raise TypeError(f"{name} is {kind}; a dense tensor is needed") from None
+
+
 def _has_tangents() -> bool:
     """Whether torch.func differentiates in forward mode, at any level."""
     levels = torch._C._functorch.get_interpreter_stack() or ()
@@ -116,6 +126,7 @@ def rational(
             return _apply(x, a, b, (variant, channel_dim, out_type))
         return _raw_forward(x, a, b, variant, channel_dim, out_type)
     except RuntimeError as error:
+        _must_be_dense(x=x, numerator=a, denominator=b)
         raise _ops.error_of(error) from None
 
 
@@ -190,6 +201,8 @@ def group_rational(
     if inplace and out is not x:
         raise ValueError("inplace writes over x, but out is another tensor; give one of them")
     if torch.compiler.is_compiling():
+        if out.shape != x.shape:
+            raise ValueError(f"out must have x's shape {list(x.shape)}, not {list(out.shape)}")
         # A graph has no use for overlapping arguments.
         return out.copy_(
             _ops.forward(x, numerator, denominator, code, channel_dim, TYPES[out.dtype])
@@ -197,6 +210,7 @@ def group_rational(
     try:
         _ops.forward_out(x, numerator, denominator, out, code, channel_dim)
     except RuntimeError as error:
+        _must_be_dense(x=x, numerator=numerator, denominator=denominator, out=out)
         raise _ops.error_of(error) from None
     if not out.is_inference():
         torch.autograd.graph.increment_version(out)  # what was saved for a backward pass is gone

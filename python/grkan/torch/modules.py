@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import fit as fits
+from .._numbers import degree_pair, whole
 from ._codes import DTYPES, VARIANT_NAMES, type_code, variant_code
 from .functional import rational
 
@@ -65,18 +66,17 @@ class GroupRational(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, groups in (("num_groups", num_groups), ("numerator_groups", numerator_groups)):
-            if groups < 1 or channels % groups != 0:
+        self.channels = whole("channels", channels)
+        self.num_groups = whole("num_groups", num_groups)
+        self.numerator_groups = whole("numerator_groups", numerator_groups)
+        for name in ("num_groups", "numerator_groups"):
+            groups = getattr(self, name)
+            if channels % groups != 0:
                 raise ValueError(
                     f"channels {channels} is not a multiple of {name} {groups}; use "
-                    f"{math.gcd(channels, max(1, groups))} groups or other channels"
+                    f"{math.gcd(channels, groups)} groups or other channels"
                 )
-        self.channels = channels
-        self.num_groups = num_groups
-        self.numerator_groups = numerator_groups
-        self.degrees = (int(degrees[0]), int(degrees[1]))
-        if not all(0 <= d <= 15 for d in self.degrees):
-            raise ValueError(f"degrees must be from 0 to 15, not {degrees}")
+        self.degrees = degree_pair("degrees", degrees)
         self.variant = variant
         self.init = init
         self.channel_dim = channel_dim
@@ -135,7 +135,11 @@ class GroupRational(nn.Module):
         shape = x.shape
         if dim >= 0:
             dim -= len(shape)
-        if -len(shape) <= dim < 0 and shape[dim] != self.channels:
+        if not -len(shape) <= dim < 0:
+            raise ValueError(
+                f"channel_dim {self.channel_dim} is none of x, whose shape is {list(shape)}"
+            )
+        if shape[dim] != self.channels:
             raise ValueError(
                 f"x has {shape[dim]} channels in dimension {self.channel_dim}, but the module "
                 f"{self.channels}; x's shape is {list(shape)}"

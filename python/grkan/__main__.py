@@ -1,0 +1,5 @@
+"""``python -m grkan``: the command."""
+
+from grkan._command import main
+
+main()
