@@ -132,17 +132,18 @@ class GroupRational(nn.Module):
         if a is None or b is None:
             a, b = self.numerator, self.denominator
         dim = self.channel_dim
-        shape = x.shape
         if dim >= 0:
-            dim -= len(shape)
-        if not -len(shape) <= dim < 0:
+            dim -= x.dim()
+        try:
+            fits = x.size(dim) == self.channels
+        except IndexError:
             raise ValueError(
-                f"channel_dim {self.channel_dim} is none of x, whose shape is {list(shape)}"
-            )
-        if shape[dim] != self.channels:
+                f"channel_dim {self.channel_dim} is none of x, whose shape is {list(x.shape)}"
+            ) from None
+        if not fits:
             raise ValueError(
-                f"x has {shape[dim]} channels in dimension {self.channel_dim}, but the module "
-                f"{self.channels}; x's shape is {list(shape)}"
+                f"x has {x.size(dim)} channels in dimension {self.channel_dim}, but the module "
+                f"{self.channels}; x's shape is {list(x.shape)}"
             )
         return rational(x, a, b, self._variant_code, dim, self._out_code)
 
