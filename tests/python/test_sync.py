@@ -83,8 +83,8 @@ def test_without_torch_distributed():
 
 def test_what_is_sent_is_of_the_current_number_of_threads():
     number = torch.get_num_threads()
-    module, x = GroupRational(72), torch.zeros(4, 72)
-    problem = "p5q4-A-c72-g1x8-f32-last"
+    module, x = GroupRational(104), torch.zeros(4, 104)
+    problem = "p5q4-A-c104-g1x8-f32-last"
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
@@ -94,7 +94,7 @@ def test_what_is_sent_is_of_the_current_number_of_threads():
             for key in _frameworks.known_plans()
             if str(_frameworks.problem_of(key)) == problem
         }
-        assert set(keys) == {1, 3}
+        assert {1, 3} <= set(keys)
         for threads in (3, 1):
             torch.set_num_threads(threads)
             sent = next(e for e in sync._exported() if e.problem == problem)
