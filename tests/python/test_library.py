@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 import grkan
-from grkan import _library, errors
+from grkan import _frameworks, _library, errors
 from grkan.problem import Problem
 
-HEADER = Path(__file__).parents[2] / "runtime" / "include" / "grkan.h"
+ROOT = Path(__file__).parents[2]
+HEADER = ROOT / "runtime" / "include" / "grkan.h"
+FRAMEWORKS_HEADER = ROOT / "python" / "src" / "recording.h"
+FRAMEWORKS_STRUCTS = {"PlanKey": _frameworks.PlanKey, "RecordedCall": _frameworks.RecordedCall}
 
 STRUCTS = {
     "grkan_text": _library.Text,
@@ -67,26 +70,31 @@ def test_every_struct_has_the_fields_of_the_header():
         assert [each[0] for each in STRUCTS[name]._fields_] == fields
 
 
-def test_every_field_lies_where_the_c_compiler_puts_it(tmp_path):
-    compiler = shutil.which("cc")
+@pytest.mark.parametrize(
+    ("language", "header", "structs"),
+    [("c", HEADER, STRUCTS), ("cpp", FRAMEWORKS_HEADER, FRAMEWORKS_STRUCTS)],
+)
+def test_every_field_lies_where_the_compiler_puts_it(tmp_path, language, header, structs):
+    compiler = shutil.which("cc" if language == "c" else "c++")
     if compiler is None:
-        pytest.skip("no C compiler on this machine")
+        pytest.skip(f"no compiler of {language} on this machine")
     lines = []
-    for name, struct in STRUCTS.items():
+    for name, struct in structs.items():
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, _ in struct._fields_:
             place = f"{name}, {field}"
             lines.append(f'printf("{name}.{field} %zu\\n", offsetof({place}));')
-    source = tmp_path / "offsets.c"
-    source.write_text(
-        f'#include "{HEADER}"\n#include <stdio.h>\nint main(void) {{ {" ".join(lines)} }}\n'
-    )
-    subprocess.run([compiler, source, "-o", tmp_path / "offsets"], check=True)
+    source = tmp_path / f"offsets.{language}"
+    include = f'#include "{header}"\n#include <stddef.h>\n#include <stdio.h>\n'
+    using = "" if language == "c" else "using namespace grkan::frameworks;\n"
+    source.write_text(f"{include}{using}int main(void) {{ {' '.join(lines)} }}\n")
+    options = [] if language == "c" else ["-std=c++20", f"-I{ROOT}", f"-I{HEADER.parent}"]
+    subprocess.run([compiler, *options, source, "-o", tmp_path / "offsets"], check=True)
     told = subprocess.run([tmp_path / "offsets"], capture_output=True, text=True, check=True)
     for line in told.stdout.splitlines():
         name, number = line.split()
         struct, _, field = name.partition(".")
-        ours = STRUCTS[struct]
+        ours = structs[struct]
         expected = getattr(ours, field).offset if field else ctypes.sizeof(ours)
         assert expected == int(number), name
 
