@@ -219,15 +219,6 @@ def plan_of(call: Call) -> _frameworks.FrameworkPlan:
     return _frameworks.FrameworkPlan(_frameworks.PlanKey.from_buffer_copy(call._key))
 
 
-def plan_to_tune(call: Call) -> _frameworks.FrameworkPlan:
-    """plan_of, or where its threads are XLA's, which work within XLA's calls alone, the same plan
-    on as many of grkan's own."""
-    key = _frameworks.PlanKey.from_buffer_copy(call._key)
-    if key.pool == _frameworks.library().grkan_jax_pool():
-        key.pool = None
-    return _frameworks.FrameworkPlan(key)
-
-
 def gradient_bits(gradients: Sequence[str]) -> int:
     """As GRKAN_DX, GRKAN_DA and GRKAN_DB are or-ed."""
     return sum(1 << _GRADIENTS.index(name) for name in gradients)

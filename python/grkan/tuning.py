@@ -15,12 +15,12 @@ from grkan._library import PROGRESS
 from grkan._text import range_text, table, time_text
 from grkan.errors import GrkanError, InvalidArgument
 from grkan.recording import (
+    Call,
     Calls,
     Listed,
     direction_code,
     gradient_bits,
     plan_of,
-    plan_to_tune,
     record,
 )
 
@@ -151,12 +151,15 @@ def tune(
 
 def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) -> list[Tuning]:
     call = line.call
-    called, plan = plan_of(call), plan_to_tune(call)
+    called = plan_of(call)
+    plan = _plan_to_tune(call) or called
     before = _explained(line, called)
-    known = _explained(line, plan)
+    known = before if plan is called else _explained(line, plan)
     if quick and all(_is_measured_here(now, call.task) for now in known):
-        _follow(called, plan)
-        last = _explained(line, called)[-1]
+        if plan is not called:
+            called.import_(plan.export())
+            before = _explained(line, called)
+        last = before[-1]
         return [_untuned(line, last["schedule"], _median(last["time_ns"]), kept=True)]
     torch = sys.modules.get("torch")
     if torch is not None and call.device != "cpu":
@@ -171,15 +174,20 @@ def _tune(line: Listed, options: dict[str, Any], quick: bool, shown: _Progress) 
             progress=callback,
             **options,
         )
-    _follow(called, plan)
+    if plan is not called:
+        called.import_(plan.export())
     after = _explained(line, called)
     return [_tuning(line, before, after, winner) for winner in winners]
 
 
-def _follow(called: _frameworks.FrameworkPlan, tuned: _frameworks.FrameworkPlan) -> None:
-    """Where what is called is another plan than what was tuned: it chooses as that one."""
-    if called._plan.value != tuned._plan.value:
-        called.import_(tuned.export())
+def _plan_to_tune(call: Call) -> _frameworks.FrameworkPlan | None:
+    """Another plan than what is called, on as many of grkan's own threads: XLA's work within its
+    calls alone. None: the called one."""
+    key = _frameworks.PlanKey.from_buffer_copy(call._key)
+    if key.pool != _frameworks.library().grkan_jax_pool():
+        return None
+    key.pool = None
+    return _frameworks.FrameworkPlan(key)
 
 
 def _explained(line: Listed, plan: _frameworks.FrameworkPlan) -> list[dict[str, Any]]:

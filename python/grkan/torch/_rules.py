@@ -22,8 +22,7 @@ def _check(x: Tensor, a: Tensor, b: Tensor, channel_dim: int) -> None:
     if not -x.dim() <= channel_dim < x.dim():
         raise ValueError(f"channel_dim {channel_dim} is none of x, whose shape is {list(x.shape)}")
     for name, t in (("numerator", a), ("denominator", b)):
-        if t.device != x.device:
-            raise ValueError(f"{name} is on {t.device}, but x on {x.device}; move one of them")
+        _check_device(name, t, x)
         if t.dtype not in TYPES or (t.dtype == torch.float64) != (x.dtype == torch.float64):
             raise TypeError(f"{name} is {t.dtype} and x {x.dtype}, which don't go together")
         if t.dim() != 2:
@@ -39,9 +38,13 @@ def _check(x: Tensor, a: Tensor, b: Tensor, channel_dim: int) -> None:
         )
 
 
-def _check_like(name: str, t: Tensor, x: Tensor) -> None:
+def _check_device(name: str, t: Tensor, x: Tensor) -> None:
     if t.device != x.device:
         raise ValueError(f"{name} is on {t.device}, but x on {x.device}; move one of them")
+
+
+def _check_like(name: str, t: Tensor, x: Tensor) -> None:
+    _check_device(name, t, x)
     if t.shape != x.shape:
         raise ValueError(f"{name} must have x's shape {list(x.shape)}, not {list(t.shape)}")
 

@@ -135,14 +135,14 @@ class GroupRational(nn.Module):
         if dim >= 0:
             dim -= x.dim()
         try:
-            fits = x.size(dim) == self.channels
+            channels = x.size(dim)
         except IndexError:
             raise ValueError(
                 f"channel_dim {self.channel_dim} is none of x, whose shape is {list(x.shape)}"
             ) from None
-        if not fits:
+        if channels != self.channels:
             raise ValueError(
-                f"x has {x.size(dim)} channels in dimension {self.channel_dim}, but the module "
+                f"x has {channels} channels in dimension {self.channel_dim}, but the module "
                 f"{self.channels}; x's shape is {list(x.shape)}"
             )
         return rational(x, a, b, self._variant_code, dim, self._out_code)
