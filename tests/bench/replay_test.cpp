@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/lab/replay/facts.h"
 #include "bench/lab/replay/forecast.h"
 #include "bench/lab/replay/portfolio.h"
+#include "bench/lab/replay/table_text.h"
 #include "core/error.h"
 #include "cpu/schedule.h"
 #include "tuner/effort.h"
@@ -232,10 +234,16 @@ TEST(RecordedTables, AreWrittenAsTheyWereRead) {
   for (const std::string& path : paths) {
     std::ifstream file(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const Table table = read_table(path);
+    const std::filesystem::path name = std::filesystem::path(path).filename();
+    if (holds_facts(text)) {
+      const FactsTable facts = parse_facts(text);
+      EXPECT_EQ(to_text(facts), text) << path;
+      EXPECT_EQ(name, table_name(facts.task, facts.rows, facts.inner));
+      continue;
+    }
+    const Table table = parse_table(text);
     EXPECT_EQ(to_text(table), text) << path;
-    EXPECT_EQ(std::filesystem::path(path).filename(),
-              table_name(table.task, table.rows, table.inner));
+    EXPECT_EQ(name, table_name(table.task, table.rows, table.inner));
   }
 }
 
@@ -260,10 +268,73 @@ TEST(RecordedTables, QuickSearchComesNearTheBest) {
   }
 }
 
+TEST(Facts, AreReadAsTheyWereWritten) {
+  LaunchFacts launch;
+  launch.executed = true;
+  launch.programmatic = true;
+  launch.blocks = 264;
+  launch.threads = 192;
+  launch.resident_blocks = 5;
+  launch.instructions.fp32 = 123456.78901;
+  launch.instructions.other = 7;
+  launch.independent = 8;
+  launch.sectors = 1e9;
+  launch.last_round_trips = 2;
+  LaunchFacts from_code = launch;
+  from_code.executed = false;
+  const FactsTable facts{.task = parse_task("forward/p5q4-A-c768-g8-f32-last"),
+                         .target = parse_target("sm_90"),
+                         .rows = 64,
+                         .inner = 1,
+                         .gpu = "h200",
+                         .compiler = "nvrtc 13.0.88",
+                         .date = "2026-01-01T00:00:00Z",
+                         .candidates = {{.schedule = "v4_r2_x48_y4_newton@blocks4",
+                                         .status = CandidateStatus::pruned,
+                                         .why = "spills 8 bytes a thread",
+                                         .from_code = {from_code, from_code},
+                                         .executed = {launch}},
+                                        {.schedule = "v4_r4_x48_y4_newton@blocks4",
+                                         .status = CandidateStatus::ok,
+                                         .why = {},
+                                         .from_code = {},
+                                         .executed = {}}}};
+  const std::string text = to_text(facts);
+  EXPECT_TRUE(holds_facts(text));
+  EXPECT_FALSE(holds_facts(kHead));
+  const FactsTable read = parse_facts(text);
+  EXPECT_EQ(to_text(read), text);
+  EXPECT_EQ(read.task, facts.task);
+  EXPECT_EQ(read.candidates.size(), 2U);
+  EXPECT_EQ(read.candidates[0].why, "spills 8 bytes a thread");
+  launch.instructions.fp32 = 123456.8;  // 7 digits
+  EXPECT_EQ(read.candidates[0].executed, std::vector<LaunchFacts>{launch});
+  EXPECT_EQ(read.candidates[0].from_code.size(), 2U);
+  EXPECT_FALSE(read.candidates[0].from_code[0].executed);
+  const Table predicted = predicted_table(read, Counts::executed);
+  EXPECT_EQ(predicted.candidates[0].status, CandidateStatus::pruned);
+  EXPECT_EQ(predicted.candidates[1].status, CandidateStatus::exceeds_device);
+}
+
+TEST(Facts, ThatAreNoneAreRefusedWithTheLine) {
+  const auto refused = [](const std::string& text) -> std::string {
+    try {
+      parse_facts(text);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(refused(""), "facts: no candidates");
+  EXPECT_TRUE(refused(kHead).starts_with("facts, line 1: schema 1 and evidence \"measured\""));
+  EXPECT_TRUE(refused("{").starts_with("facts, line 1: "));
+}
+
 TEST(RecordedTables, PredictionsHoldAScheduleNearTheBest) {
   const std::string name = "/h200/backward.dx.da.db-p5q4-A-c768-g1x8-f32-last-3152.jsonl";
   const Table measured = read_table(GRKAN_TEST_TABLES "/measured" + name);
-  const Table predicted = read_table(GRKAN_TEST_TABLES "/predicted" + name);
+  const FactsTable facts = parse_facts(read_lines(GRKAN_TEST_TABLES "/facts" + name));
+  const Table predicted = predicted_table(facts, Counts::executed);
   EXPECT_FALSE(measured.predicted);
   EXPECT_TRUE(predicted.predicted);
   std::vector<std::string> schedules;

@@ -1,19 +1,20 @@
 // The GPUs' cost model against times: for each table (table.h) that was measured on a GPU, the
-// predictions of the same candidates (bench_record_gpu), and how well they do. Candidates that
-// tuning would rule out by the compiler's figures are left out; those that the space of now has no
-// more are not.
+// predictions of the same candidates from their facts (facts.h), and how well they do. Candidates
+// that tuning would rule out by the compiler's figures are left out; those that the space of now
+// has no more are not.
 //
-//   build/bin/bench_gpu_prediction [--measured FOLDER] [--predicted FOLDER] [--candidates NAME]
+//   build/bin/bench_gpu_prediction [--measured FOLDER] [--facts FOLDER] [--from-code]
+//                                  [--candidates NAME]
 //
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "bench/guarded.h"
+#include "bench/lab/replay/facts.h"
 #include "bench/lab/replay/forecast.h"
 #include "bench/lab/replay/table.h"
 #include "core/error.h"
@@ -25,7 +26,8 @@ namespace {
 
 struct Options {
   std::string measured = GRKAN_TABLES "/measured/h200";
-  std::string predicted = GRKAN_TABLES "/predicted/h200";
+  std::string facts = GRKAN_TABLES "/facts/h200";
+  bool from_code = false;
   std::string candidates;
 };
 
@@ -43,14 +45,16 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app("The GPUs' cost model against times measured on one");
   app.add_option("--measured", options.measured, "Folder of tables")->capture_default_str();
-  app.add_option("--predicted", options.predicted, "Folder of predictions of the same candidates")
+  app.add_option("--facts", options.facts, "Folder of facts of the same candidates")
       ->capture_default_str();
+  app.add_flag("--from-code", options.from_code, "Counts of the code instead of executed ones");
   app.add_option("--candidates", options.candidates, "Print the candidates of these tables");
   CLI11_PARSE(app, argc, argv);
   std::map<std::string, Table> predicted;
-  for (Table& table : read_tables(options.predicted)) {
-    std::string name = table_name(table.task, table.rows, table.inner);
-    predicted.emplace(std::move(name), std::move(table));
+  for (const FactsTable& facts : read_all_facts(options.facts)) {
+    predicted.emplace(
+        table_name(facts.task, facts.rows, facts.inner),
+        predicted_table(facts, options.from_code ? Counts::from_code : Counts::executed));
   }
   std::vector<Outcome> outcomes;
   if (options.candidates.empty()) print_heading();
@@ -70,7 +74,7 @@ int run(int argc, char** argv) {
   if (!options.candidates.empty()) return 0;
   if (outcomes.empty()) {
     fail_argument("no table of {} is in {} too; record some with bench_record --device cuda:0",
-                  options.predicted, options.measured);
+                  options.facts, options.measured);
   }
   print_summary(outcomes);
   return 0;

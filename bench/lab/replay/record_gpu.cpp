@@ -1,29 +1,30 @@
-// Records tables (table.h) for a GPU that is not here: candidates compiled for it, executed on the
-// virtual GPU, and predicted from these counts. Nothing in them was timed.
+// Records what is known of candidates' launches (facts.h) on a GPU that is not here: compiled for
+// it, counted by their code, and executed on the virtual GPU. Nothing is timed.
 //
 //   build/bin/bench_record_gpu --out FOLDER [--gpu h200] [--problems bench/lab/gpu_problems.jsonl]
 //                              [--candidates 192] [--seed 1]
 //
-// A table has the default and random others of the space, which has thousands: those that
+// There are the default and random others of the space, which has thousands: those that
 // bench_record --device cuda:0 times, given the same numbers. What tuning would rule out by the
 // compiler's figures is `pruned`. A table that is there is passed over.
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/guarded.h"
 #include "bench/lab/executed_call.h"
 #include "bench/lab/replay/draw.h"
-#include "bench/lab/replay/table.h"
+#include "bench/lab/replay/facts.h"
 #include "cache/files.h"
 #include "codegen/compiler.h"
+#include "codegen/cuda/sass.h"
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/print.h"
-#include "cuda/cost_model.h"
 #include "tuner/parallel.h"
 #include "tuner/problem_list.h"
 #include "tuner/space.h"
@@ -41,26 +42,15 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-// What one would take, in microseconds; or why it is none.
-TableCandidate predicted(const GpuCall& call, const std::optional<Binary>& binary,
-                         const std::string& refused, double default_us) {
-  TableCandidate candidate{.schedule = to_string(Schedule(call.schedule)),
-                           .status = CandidateStatus::compile_failed,
-                           .why = refused,
-                           .us = {},
-                           .reference_us = {}};
-  if (!binary) return candidate;
+// `count` of the call; nothing where it can't be.
+template <class Count>
+std::vector<LaunchFacts> counted(const Count& count) {
   try {
-    const double us = predict(execute(call, *binary), call.gpu).ns * 1e-3;
-    candidate.us = {us};
-    candidate.reference_us = {default_us > 0 ? default_us : us};
-    candidate.status = CandidateStatus::ok;
-  } catch (const Error& error) {  // no block of it fits on a multiprocessor
-    if (error.status() != Status::invalid_argument) throw;
-    candidate.status = CandidateStatus::exceeds_device;
-    candidate.why = error.what();
+    return count();
+  } catch (const Error& error) {  // no block of it fits on a multiprocessor, or no disassembler
+    if (error.status() != Status::invalid_argument && error.status() != Status::unsupported) throw;
+    return {};
   }
-  return candidate;
 }
 
 // Why tuning would not look at a candidate, by what the compiler said of it and of the default.
@@ -73,7 +63,28 @@ std::string why_left_out(const Schedule& schedule, const std::optional<Binary>& 
                                       &gpu);
 }
 
-Table record(const ListedTask& job, const GpuModel& gpu, const Options& options) {
+CandidateFacts facts_of(const GpuCall& call, const std::optional<Binary>& binary,
+                        const std::string& refused) {
+  CandidateFacts c{.schedule = to_string(Schedule(call.schedule)),
+                   .status = CandidateStatus::compile_failed,
+                   .why = refused,
+                   .from_code = {},
+                   .executed = {}};
+  if (!binary) return c;
+  c.status = CandidateStatus::ok;
+  c.from_code = counted([&] {
+    return static_facts(call, count_instructions(*binary, call.schedule, call.rows, call.inner,
+                                                 int(call.gpu.multiprocessors.value)));
+  });
+  c.executed = counted([&] { return execute(call, *binary); });
+  if (c.from_code.empty() && c.executed.empty()) {
+    c.status = CandidateStatus::exceeds_device;
+    c.why = "no block fits on a multiprocessor, or nothing could be counted";
+  }
+  return c;
+}
+
+FactsTable record(const ListedTask& job, const GpuModel& gpu, const Options& options) {
   const Task& task = job.task;
   const std::int64_t rows = job.rows.high;
   const Target target = target_of(gpu);
@@ -81,53 +92,43 @@ Table record(const ListedTask& job, const GpuModel& gpu, const Options& options)
       draw(enumerate_space(task, target, Determinism::run_to_run, rows, job.inner).schedules,
            options.candidates, options.seed);
   std::vector<std::optional<Binary>> binaries(schedules.size());
-  std::vector<std::string> refused(schedules.size());
+  std::vector<CandidateFacts> candidates(schedules.size());
   for_each_in_threads(schedules.size(), kThreads, [&](std::size_t i) {
-    try {
-      binaries[i] = compile_cuda(task, CudaSchedule(schedules[i]), target);
-    } catch (const Error& error) {
-      refused[i] = error.what();
-    }
-  });
-  Table table{.task = task,
-              .target = target,
-              .rows = rows,
-              .inner = job.inner,
-              .threads = 0,
-              .machine = std::string(gpu.marketing),
-              .compiler = compiler_of(target),
-              .date = utc_now(),
-              .predicted = true,
-              .build_seconds = 0,
-              .candidates = {}};
-  for (std::size_t i = 0; i < schedules.size(); ++i) {
     const GpuCall call{.task = task,
                        .schedule = CudaSchedule(schedules[i]),
                        .gpu = gpu,
                        .rows = rows,
                        .inner = job.inner};
-    std::string why =
-        i == 0 ? "" : why_left_out(schedules[i], binaries[i], schedules[0], binaries[0], gpu);
-    if (!why.empty()) {
-      table.candidates.push_back({.schedule = to_string(schedules[i]),
-                                  .status = CandidateStatus::pruned,
-                                  .why = std::move(why),
-                                  .us = {},
-                                  .reference_us = {}});
-      continue;
+    std::string refused;
+    try {
+      binaries[i] = compile_cuda(task, call.schedule, target);
+    } catch (const Error& error) {
+      refused = error.what();
     }
-    const double default_us = i == 0 ? 0 : table.candidates.front().us.at(0);
-    table.candidates.push_back(predicted(call, binaries[i], refused[i], default_us));
-    if (i == 0 && table.candidates[0].us.empty()) {
-      fail(Status::unsupported, "the default of {}: {}", to_string(task), table.candidates[0].why);
-    }
+    candidates[i] = facts_of(call, binaries[i], refused);
+  });
+  if (candidates[0].status != CandidateStatus::ok) {
+    fail(Status::unsupported, "the default of {}: {}", to_string(task), candidates[0].why);
   }
-  return table;
+  for (std::size_t i = 1; i < schedules.size(); ++i) {
+    const std::string why = why_left_out(schedules[i], binaries[i], schedules[0], binaries[0], gpu);
+    if (why.empty() || candidates[i].status != CandidateStatus::ok) continue;
+    candidates[i].status = CandidateStatus::pruned;
+    candidates[i].why = why;
+  }
+  return {.task = task,
+          .target = target,
+          .rows = rows,
+          .inner = job.inner,
+          .gpu = std::string(gpu.name),
+          .compiler = compiler_of(target),
+          .date = utc_now(),
+          .candidates = std::move(candidates)};
 }
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app("Records what candidates are predicted to take on a GPU that is not here");
+  CLI::App app("Counts what candidates would do on a GPU that is not here");
   app.add_option("--gpu", options.gpu, "A GPU model (grkan devices lists them)")
       ->capture_default_str();
   app.add_option("--problems", options.problems,
@@ -143,8 +144,9 @@ int run(int argc, char** argv) {
   for (const ListedTask& job : read_problem_list(options.problems, {1, 1}, 1)) {
     const std::string name = table_name(job.task, job.rows.high, job.inner);
     if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
-    const Table table = record(job, gpu, options);
-    write_table(options.out, table);
+    const FactsTable facts = record(job, gpu, options);
+    write_facts(options.out, facts);
+    const Table table = predicted_table(facts, Counts::executed);
     const TableCandidate& best = table.candidates[table.best()];
     print_to(stdout, "{}: {} candidates; best {:.4f} {}\n", name, table.candidates.size(),
              best.ratio(), best.schedule);

@@ -21,8 +21,8 @@ struct ReplayResult {
   double seconds = 0;            // by the replay's clock
 };
 
-// Tables of a folder, less the candidates that the space of their size no longer has; the default
-// with which they were recorded stays.
+// Tables of a folder (of facts, what is predicted from executed counts), less the candidates that
+// the space of their size no longer has; the default with which they were recorded stays.
 std::vector<Table> read_current_tables(const std::string& folder);
 
 // The table's candidates as a space, for strategies.

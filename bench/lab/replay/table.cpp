@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "bench/lab/replay/table_text.h"
 #include "core/error.h"
 #include "tuner/search/statistics.h"
 
@@ -16,7 +14,6 @@ namespace grkan {
 namespace {
 
 using Json = nlohmann::ordered_json;
-namespace fs = std::filesystem;
 
 // A field of a line, which must be there and of the type.
 template <class T>
@@ -125,19 +122,17 @@ Table parse_table(std::string_view text) {
   Table table;
   std::set<std::string> seen;
   std::size_t number = 0;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  for_each_line(text, [&](std::string_view line) {
     const Json json = parse_line(line, ++number);
     if (number == 1) {
       table = parse_head(json);
-      continue;
+      return;
     }
     table.candidates.push_back(parse_candidate(json, number));
     if (!seen.insert(table.candidates.back().schedule).second) {
       fail_argument("table, line {}: {} is there twice", number, table.candidates.back().schedule);
     }
-  }
+  });
   if (table.candidates.empty()) fail_argument("table: no candidates");
   if (table.candidates.front().status != CandidateStatus::ok) {
     fail_argument("table: the first candidate, the default, has no times");
@@ -181,9 +176,7 @@ std::string table_name(const Task& task, std::int64_t rows, std::int64_t inner) 
 }
 
 Table read_table(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) fail(Status::io_error, "{} can't be read", path);
+  const std::string text = read_lines(path);
   try {
     return parse_table(text);
   } catch (const Error& error) {
@@ -192,27 +185,14 @@ Table read_table(const std::string& path) {
 }
 
 void write_table(const std::string& folder, const Table& table) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  const fs::path path = fs::path(folder) / table_name(table.task, table.rows, table.inner);
-  const fs::path unfinished = path.string() + ".new";
-  std::ofstream file(unfinished, std::ios::binary);
-  file << to_text(table);
-  file.close();
-  if (file) fs::rename(unfinished, path, failed);
-  if (!file || failed) fail(Status::io_error, "{} can't be written", path.string());
+  write_lines(folder, table_name(table.task, table.rows, table.inner), to_text(table));
 }
 
 std::vector<Table> read_tables(const std::string& folder) {
-  std::error_code failed;
-  std::vector<std::string> paths;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
-    if (entry.path().extension() == ".jsonl") paths.push_back(entry.path().string());
-  }
-  if (failed) fail(Status::io_error, "the folder {} can't be read", folder);
-  std::sort(paths.begin(), paths.end());
   std::vector<Table> tables;
-  for (const std::string& path : paths) tables.push_back(read_table(path));
+  for_each_file(folder, [&](const std::string& /*path*/, std::string_view text) {
+    tables.push_back(parse_table(text));
+  });
   return tables;
 }
 
