@@ -14,25 +14,33 @@ constexpr double kWarp = 32;
 constexpr double kSector = 32;
 constexpr double kSharedPass = 128;  // bytes
 
-// CUDA C++ Best Practices Guide: typical latency of arithmetic, in clocks.
-constexpr double kArithmeticLatency = 4;
+// Clocks of a warp's instruction: it issues one in two clocks at most, and the next of a chain
+// waits four (CUDA C++ Best Practices Guide: typical latency of arithmetic).
+constexpr double kIssueInterval = 2;
+constexpr double kChainLatency = 4;
 // A hit of L2 takes half as long as a load from DRAM: 211 of 424 clocks on an A100, 265 of 475 on
 // an H100 (te42kyfo/gpu-benches, gpu-latency).
 constexpr double kL2Latency = 0.5;
-// How parts that overlap add up: the root of the sum of their powers. 2 for the bandwidth and the
-// latency of memory, which meet slowly: a V100 with 6 to 100 % of its threads (gpu-benches, "sum1")
-// is met within 11 %. kOverlapPower for all else, nearly the largest alone: at the ridge of a
-// V100's roofline (gpu-benches, cuda-roofline) both memory and arithmetic reach 93 %, which gives
-// 8.6 to 9.9.
-constexpr double kMemoryPower = 2;
+// What a kernel takes beside its work and the time between two empty ones: its blocks start and
+// end. One that is launched early waits for the end of the one before. Seconds, fitted to an
+// H200's times (docs/prediction.md).
+constexpr double kStart = 0.9e-6;
+constexpr double kEarlyStart = 1.6e-6;
+// How parts that overlap add up: the root of the sum of their powers. 2 for what threads wait for
+// beside what the whole GPU moves and computes, which meet slowly: a V100 that reads with 6 to
+// 100 % of its threads (gpu-benches, "sum1") is met within 11 %. The parts of the whole GPU meet
+// more sharply; fitted to an H200's times.
+constexpr double kWaitPower = 2;
+constexpr double kThroughputPower = 4;
 
-// Parts that overlap. Those of the launch itself don't.
+// Parts that overlap. Those of the launch itself don't. A thread waits for its loads and then
+// computes: these two follow one another.
 double together(Parts parts) {
-  const std::array memory = {at(parts, Resource::dram), at(parts, Resource::latency)};
-  at(parts, Resource::dram) = norm(memory, kMemoryPower);
-  at(parts, Resource::latency) = 0;
-  at(parts, Resource::launch) = 0;
-  return norm(parts, kOverlapPower);
+  const double waited = at(parts, Resource::latency) + at(parts, Resource::dependencies);
+  for (const Resource other : {Resource::latency, Resource::dependencies, Resource::launch}) {
+    at(parts, other) = 0;
+  }
+  return norm(std::array{norm(parts, kThroughputPower), waited}, kWaitPower);
 }
 
 // What some blocks of a launch need, when the busiest multiprocessor has `busiest` of them and each
@@ -50,8 +58,10 @@ Parts parts_of(const LaunchFacts& f, const GpuModel& gpu, double blocks, double 
     return instructions * kWarp / results.value * per_clock;
   };
   Parts parts{};
+  // A part of a sector takes a whole one; what stays in L2 takes none.
+  const double moved = f.dram_bytes > 0 ? std::max(f.dram_bytes, f.sectors * kSector) : 0;
   at(parts, Resource::dram) =
-      share * f.dram_bytes / (gpu.bandwidth_gbs.value * 1e9 * gpu.bandwidth_reached.value);
+      share * moved / (gpu.bandwidth_gbs.value * 1e9 * gpu.bandwidth_reached.value);
   // Little's law: a thread's loads take as many latencies as it has to request again.
   const double threads = f.blocks * f.threads;
   const double steps = f.bytes_ahead > 0 ? f.streamed_bytes / (threads * f.bytes_ahead) : 0;
@@ -72,8 +82,8 @@ Parts parts_of(const LaunchFacts& f, const GpuModel& gpu, double blocks, double 
       f.most_line_passes, f.atomic_passes * kSector * clock / (gpu.l2_bandwidth_gbs.value * 1e9));
   at(parts, Resource::atomics) = share * unit_passes * gpu.atomic_clocks.value / clock;
   const double warps = f.blocks * std::ceil(f.threads / kWarp);
-  at(parts, Resource::dependencies) =
-      rounds * issued / warps * kArithmeticLatency / f.independent / clock;
+  const double interval = kIssueInterval + (kChainLatency - kIssueInterval) / f.independent;
+  at(parts, Resource::dependencies) = rounds * issued / warps * interval / clock;
   return parts;
 }
 
@@ -85,7 +95,8 @@ struct LaunchTime {
 
 LaunchTime time_of(const LaunchFacts& f, const GpuModel& gpu) {
   LaunchTime time;
-  const double overhead = f.programmatic ? 0 : gpu.launch_us.value * 1e-6;
+  double overhead = gpu.launch_us.value * 1e-6;
+  if (f.blocks > 0) overhead = f.programmatic ? kEarlyStart : overhead + kStart;
   at(time.parts, Resource::launch) = overhead;
   time.seconds = overhead;
   if (f.blocks <= 0) return time;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -155,6 +156,49 @@ double last_block_trips(const GpuCall& call, const CudaLaunch& launch) {
   return 4 + double(adding + columns);
 }
 
+// Sectors that the requests of a block's warps touch, over the least that its bytes of a tensor
+// need: more than 1 where tiles or warps end within a sector.
+double sectors_touched(const GpuCall& call, std::int64_t size) {
+  const Problem& p = call.task.problem;
+  const CudaSchedule& s = call.schedule;
+  constexpr auto sector = std::int64_t(kSector);
+  constexpr auto warp = std::int64_t(kWarp);
+  const std::int64_t bytes = s.columns * size;  // of a thread, in a row
+  const std::int64_t tile = s.tile_columns * bytes;
+  const std::int64_t row =
+      (p.layout == Layout::channels_last ? p.channels : p.segment_width() * call.inner) * size;
+  if (row % sector == 0 && std::gcd(std::int64_t{s.tile_columns}, warp) * bytes % sector == 0) {
+    return 1;
+  }
+  // Tiles begin at so many places of a sector.
+  const std::int64_t places = sector / std::gcd(sector, tile);
+  std::int64_t touched = 0;
+  for (std::int64_t place = 0; place < places; ++place) {
+    std::int64_t seen = -1;
+    for (std::int64_t thread = 0; thread < s.threads(); ++thread) {
+      const std::int64_t start =
+          thread / s.tile_columns * row + place * tile + thread % s.tile_columns * bytes;
+      if (thread % warp == 0) seen = -1;
+      const std::int64_t first = std::max(start / sector, seen + 1);
+      seen = (start + bytes - 1) / sector;
+      touched += std::max<std::int64_t>(0, seen + 1 - first);
+    }
+  }
+  return double(touched * sector) / double(places * s.threads() * bytes);
+}
+
+// Of the whole call: its tensors, where requests are as the schedule says.
+double sectors_of(const GpuCall& call) {
+  const Problem& p = call.task.problem;
+  const double elements = double(call.rows) * double(call.inner) * double(p.channels);
+  const auto of = [&](Type type) {
+    const auto size = std::int64_t(size_of(type));
+    return elements * double(size) / kSector * sectors_touched(call, size);
+  };
+  if (!call.task.backward()) return of(p.x_type) + of(p.y_type);
+  return of(p.x_type) * (call.task.gradients.dx ? 2 : 1) + of(p.y_type);
+}
+
 // What task and schedule alone tell of the main kernel.
 void describe_main(LaunchFacts& f, const GpuCall& call, const CudaLaunch& launch) {
   const Problem& p = call.task.problem;
@@ -252,6 +296,8 @@ LaunchFacts facts_of_code(const json& launch, const GpuCall& call) {
   LaunchFacts f;
   f.kernel = launch.at("kernel").get<std::string>();
   const bool sass = launch.at("counted").get<std::string>() == "sass";
+  const bool counts = call.schedule.sums != CudaSchedule::block_atomics;
+  const double block_warps = std::ceil(call.schedule.threads() / kWarp);
   for (const auto& [opcode, value] : launch.at("opcodes").items()) {
     const auto warps = value.get<double>();
     if (sass) {
@@ -261,8 +307,13 @@ LaunchFacts facts_of_code(const json& launch, const GpuCall& call) {
     }
     if (is_global(opcode)) f.requests += warps;
     f.shared_passes += shared_passes(opcode) * warps;
-    // Lanes at different addresses, 8 of 4 bytes in a sector.
-    if (is_atomic(opcode)) f.atomic_passes += warps * kWarp * 4 / kSector;
+    // Lanes at different addresses, 8 of 4 bytes in a sector; at a counter, one thread of a block.
+    if (is_atomic(opcode))
+      f.atomic_passes += warps * (counts ? 1 / block_warps : kWarp * 4 / kSector);
+  }
+  if (counts) {
+    f.most_line_passes = f.atomic_passes;
+    return f;
   }
   // They go to the coefficients' gradients, spread evenly.
   const Problem& p = call.task.problem;
@@ -409,7 +460,7 @@ std::vector<LaunchFacts> static_facts(const GpuCall& call, const json& counts) {
         describe_second_pass(f, call, launch);
       } else {
         describe_main(f, call, launch);
-        f.sectors = f.dram_bytes / kSector;  // coefficients hit the first-level cache
+        f.sectors = sectors_of(call);  // coefficients hit the first-level cache
       }
       const auto registers = entry.at("registers").get<int>();
       const auto shared = entry.at("shared_bytes").get<std::size_t>();

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/error.h"
@@ -54,7 +56,9 @@ Prediction predict_one(const LaunchFacts& f, const GpuModel& gpu = invented_gpu(
   return predict(std::vector{f}, gpu);
 }
 
-constexpr double kLaunch = 2e3;
+constexpr double kLaunch = 2e3 + 0.9e3;  // and its blocks start and end
+constexpr double kMemset = 2e3;
+constexpr double kEarly = 1.6e3;  // launched while the one before ends
 
 TEST(CostModel, MemoryBound) {
   LaunchFacts f = one_wave();
@@ -63,10 +67,21 @@ TEST(CostModel, MemoryBound) {
   EXPECT_NEAR(p.ns, 1e6 + kLaunch, 1e-3);
   EXPECT_EQ(p.bound(), Resource::dram);
   EXPECT_NEAR(p.floor_ns, 0.8e6, 1e-3);
-  EXPECT_NEAR(p.fraction_of_floor(), 0.8 / 1.002, 1e-9);
+  EXPECT_NEAR(p.fraction_of_floor(), 0.8 / 1.0029, 1e-9);
   EXPECT_NEAR(p.tail_ns, 0, 1e-3);
   EXPECT_TRUE(p.executed);
   EXPECT_TRUE(p.assumed.empty());
+}
+
+TEST(CostModel, PartsOfSectorsTakeWholeOnes) {
+  LaunchFacts f = one_wave();
+  f.dram_bytes = 80e6;
+  f.sectors = 5e6;  // of 32 bytes: twice as many
+  EXPECT_NEAR(predict_one(f).part_ns(Resource::dram), 2e6, 1e-3);
+  f.sectors = 1e6;  // the rest was counted elsewhere
+  EXPECT_NEAR(predict_one(f).part_ns(Resource::dram), 1e6, 1e-3);
+  f.dram_bytes = 0;  // all in L2
+  EXPECT_EQ(predict_one(f).part_ns(Resource::dram), 0);
 }
 
 TEST(CostModel, TooFewBytesAhead) {
@@ -89,7 +104,9 @@ TEST(CostModel, IssueBound) {
   f.instructions.other = 40e6;  // 4e6 on each multiprocessor, 4 a clock
   f.independent = 1e9;
   const Prediction p = predict_one(f);
-  EXPECT_NEAR(p.ns, 1e6 + kLaunch, 1e-3);
+  // 125e3 of each warp, one in two clocks.
+  EXPECT_NEAR(p.part_ns(Resource::dependencies), 250e3, 1e-3);
+  EXPECT_NEAR(p.ns, std::hypot(1e6, 250e3) + kLaunch, 1e-3);
   EXPECT_EQ(p.bound(), Resource::issue);
 }
 
@@ -126,7 +143,7 @@ TEST(CostModel, EveryPipeHasItsRate) {
 }
 
 TEST(CostModel, DependenciesWithOneWarp) {
-  // A warp alone issues one instruction in four clocks, with two chains two.
+  // A warp alone issues one instruction in four clocks, with two chains three, never under two.
   LaunchFacts f = one_wave();
   f.blocks = 10;
   f.threads = 32;
@@ -134,7 +151,11 @@ TEST(CostModel, DependenciesWithOneWarp) {
   EXPECT_NEAR(predict_one(f).part_ns(Resource::dependencies), 4e6, 1e-3);
   EXPECT_EQ(predict_one(f).bound(), Resource::dependencies);
   f.independent = 2;
-  EXPECT_NEAR(predict_one(f).part_ns(Resource::dependencies), 2e6, 1e-3);
+  EXPECT_NEAR(predict_one(f).part_ns(Resource::dependencies), 3e6, 1e-3);
+  // What a thread waits for, and what it computes then, follow one another.
+  f.streamed_bytes = 320 * 16 * 1000.0;
+  f.bytes_ahead = 16;
+  EXPECT_NEAR(predict_one(f).ns, std::hypot(0.25e6, 3e6 + 1e5) + kLaunch, 1);
 }
 
 TEST(CostModel, AtomicsOnOneLine) {
@@ -151,13 +172,15 @@ TEST(CostModel, AtomicsOnOneLine) {
 TEST(CostModel, ATailOfOneBlock) {
   // One block more than a wave: its multiprocessor has work for as long as a block takes alone.
   LaunchFacts f = one_wave();
-  f.instructions.other = 80 * 4e4;  // a block: 4e4 instructions, 1e4 clocks
+  f.instructions.other = 80 * 4e4;  // a block: 4e4 instructions, 1e4 clocks; a warp: 2e4 clocks
   f.independent = 1e9;
-  EXPECT_NEAR(predict_one(f).ns, 8 * 1e4 + kLaunch, 1e-3);
+  const double wave = std::hypot(8 * 1e4, 2e4);
+  EXPECT_NEAR(predict_one(f).ns, wave + kLaunch, 1e-3);
   const LaunchFacts more = scaled(f, 81.0 / 80);
   const Prediction p = predict_one(more);
-  EXPECT_NEAR(p.ns, 9 * 1e4 + kLaunch, 1e-3);
-  EXPECT_NEAR(p.tail_ns, 0.9 * 1e4, 1e-3);  // of 8.1 blocks on each, 9 on one
+  const double last = std::hypot(1e4, 2e4);
+  EXPECT_NEAR(p.ns, wave + last + kLaunch, 1e-3);
+  EXPECT_NEAR(p.tail_ns, wave + last - wave * 81 / 80, 1e-3);
   // Half a wave too many latencies: two rounds in place of one and a half.
   f = one_wave();
   f.streamed_bytes = 10240 * 16 * 1000.0;
@@ -173,10 +196,10 @@ TEST(CostModel, ATinyCallIsItsLaunches) {
   memset.executed = true;
   Prediction p = predict(std::vector{memset, f, second}, invented_gpu());
   EXPECT_EQ(p.bound(), Resource::launch);
-  EXPECT_NEAR(p.ns, 3 * kLaunch + 20, 1e-3);
+  EXPECT_NEAR(p.ns, kMemset + 2 * kLaunch + 20, 1e-3);
   second.programmatic = true;
   p = predict(std::vector{memset, f, second}, invented_gpu());
-  EXPECT_NEAR(p.ns, 2 * kLaunch + 20, 1e-3);
+  EXPECT_NEAR(p.ns, kMemset + kLaunch + kEarly + 20, 1e-3);
   EXPECT_EQ(predict({}, invented_gpu()).ns, 0);
 }
 
@@ -497,6 +520,64 @@ TEST(LaunchFacts, OfCode) {
     EXPECT_NE(std::string(error.what()).find("loops"), std::string::npos);
   }
   EXPECT_THROW(static_facts(call, json(3)), Error);
+}
+
+json counts_of(const json& opcodes) {
+  return {{"launches",
+           {{{"kernel", "k"},
+             {"counted", "sass"},
+             {"registers", 40},
+             {"shared_bytes", 0},
+             {"opcodes", opcodes}}}},
+          {"why", nullptr}};
+}
+
+// Sectors of a tensor that the warps of one row of tiles touch, each warp's counted once.
+std::size_t touched(const GpuCall& call, std::int64_t size) {
+  const CudaSchedule& s = call.schedule;
+  const std::int64_t row = call.task.problem.channels * size;
+  const std::int64_t bytes = s.columns * size;
+  std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> sectors;  // tile, warp, sector
+  for (std::int64_t tile = 0; tile * s.tile_columns * bytes < row; ++tile) {
+    for (std::int64_t thread = 0; thread < s.threads(); ++thread) {
+      for (std::int64_t byte = 0; byte < bytes; ++byte) {
+        const std::int64_t column = (tile * s.tile_columns + thread % s.tile_columns) * bytes;
+        const std::int64_t at = thread / s.tile_columns * row + column + byte;
+        sectors.insert({tile, thread / 32, at / 32});
+      }
+    }
+  }
+  return sectors.size();
+}
+
+TEST(LaunchFacts, OfCodeCountTheSectorsOfNarrowTiles) {
+  for (const char* schedule : {"v4_r2_x48_y4_newton@blocks4", "v4_r2_x6_y20_newton@blocks4",
+                               "v1_r2_x24_y8_newton@blocks4", "v2_r1_x12_y16_newton@blocks4",
+                               "v1_r4_x6_y32_newton@blocks4", "v2_r4_x8_y10_newton@blocks4"}) {
+    for (const char* types : {"f32", "bf16", "f32:bf16"}) {
+      const std::string task = fmt::format("forward/p5q4-A-c768-g8-{}-last", types);
+      const GpuCall call = call_of(task.c_str(), schedule, 25216, "h200");
+      const Problem& p = call.task.problem;
+      const double row_tiles = 25216.0 / call.schedule.tile_rows;
+      const double expected = row_tiles * double(touched(call, std::int64_t(size_of(p.x_type))) +
+                                                 touched(call, std::int64_t(size_of(p.y_type))));
+      const LaunchFacts f = static_facts(call, counts_of({{"FFMA", 1.0}})).at(0);
+      EXPECT_NEAR(f.sectors / expected, 1, 1e-9) << types << ' ' << schedule;
+    }
+  }
+}
+
+TEST(LaunchFacts, OfCodeOneThreadOfABlockCounts) {
+  // 24 warps in 4 blocks of 6 issue two atomics each; a thread of each block does them.
+  const GpuCall call = call_of("backward.dx.da.db/p5q4-A-c768-g8-f32-last",
+                               "v4_r2_x48_y4_approx_run16_lastblock@blocks4", 25216, "h200");
+  const LaunchFacts f = static_facts(call, counts_of({{"ATOMG.E.ADD", 48.0}})).at(1);
+  EXPECT_EQ(f.atomic_passes, 8);
+  EXPECT_EQ(f.most_line_passes, 8);
+  // Every lane adds to a gradient: 32 lanes of 4 bytes in sectors of 32.
+  GpuCall adding = call;
+  adding.schedule.sums = CudaSchedule::block_atomics;
+  EXPECT_EQ(static_facts(adding, counts_of({{"RED.E.ADD", 48.0}})).at(2).atomic_passes, 48 * 4);
 }
 
 }  // namespace
