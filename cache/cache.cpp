@@ -142,7 +142,8 @@ void Cache::record(std::string_view line, const DeviceDescription& device) {
 
 void Cache::sync_records() { log_.sync(); }
 
-std::vector<std::string> Cache::measurements(const Task& task, const DeviceDescription& device) {
+std::vector<std::string> Cache::measurements(const std::optional<Task>& task,
+                                             const DeviceDescription& device) {
   std::vector<std::string> lines = read_measurements(
       options_.folder, task, device,
       [this](const std::string& why) { warn_once(why, "measurements are not read: " + why); });

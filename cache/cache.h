@@ -57,8 +57,9 @@ class Cache {
   // Keeps a line of the tuner with this device. Never fails: on a full disk it stays in memory.
   void record(std::string_view line, const DeviceDescription& device);
   void sync_records();
-  // Every line recorded for the task on this device, by any process: what `resume` takes.
-  std::vector<std::string> measurements(const Task& task, const DeviceDescription& device);
+  // Every line recorded for the task (none: for any) on this device, by any process.
+  std::vector<std::string> measurements(const std::optional<Task>& task,
+                                        const DeviceDescription& device);
 
  private:
   void warn_once(const std::string& about, const std::string& message);

@@ -118,9 +118,10 @@ std::string stamp_measurement(std::string_view line, const DeviceDescription& de
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::vector<std::string> select_measurements(std::string_view bytes, const Task& task,
-                                             const DeviceDescription& device) {
-  const std::string name = to_string(task);
+std::vector<std::string> select_measurements(std::string_view bytes,
+                                             const std::optional<Task>& task,
+                                             const std::optional<DeviceDescription>& device) {
+  const std::string name = task ? to_string(*task) : "";
   std::vector<std::string> lines;
   // What follows the last newline was torn off.
   for (std::size_t end = 0; (end = bytes.find('\n')) != std::string_view::npos;) {
@@ -128,16 +129,18 @@ std::vector<std::string> select_measurements(std::string_view bytes, const Task&
     bytes.remove_prefix(end + 1);
     if (line.size() > kLongestLine || line.find(name) == std::string_view::npos) continue;
     const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || json.value("task", nlohmann::json()) != name) continue;
-    if (same_device(device_of_json(json.value("device", nlohmann::json())), device)) {
-      lines.emplace_back(line);
-    }
+    if (!json.is_object()) continue;
+    if (task && json.value("task", nlohmann::json()) != name) continue;
+    const DeviceDescription of = device_of_json(json.value("device", nlohmann::json()));
+    if (!device || same_device(of, *device)) lines.emplace_back(line);
   }
   return lines;
 }
 
-std::vector<std::string> read_measurements(const std::string& folder, const Task& task,
-                                           const DeviceDescription& device, const Warn& warn) {
+std::vector<std::string> read_measurements(const std::string& folder,
+                                           const std::optional<Task>& task,
+                                           const std::optional<DeviceDescription>& device,
+                                           const Warn& warn) {
   std::vector<std::string> lines;
   if (folder.empty()) return lines;
   const auto tell = [&](const std::string& why) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,13 +55,16 @@ class MeasurementLog {
 // that is not a JSON object gives "".
 std::string stamp_measurement(std::string_view line, const DeviceDescription& device);
 
-// The lines of a log that were stamped for this task and same_device. What is not a JSON object is
-// passed over, and so is what follows the last newline.
-std::vector<std::string> select_measurements(std::string_view bytes, const Task& task,
-                                             const DeviceDescription& device);
+// The lines of a log that were stamped for this task and same_device (none: any). What is not a
+// JSON object is passed over, and so is what follows the last newline.
+std::vector<std::string> select_measurements(std::string_view bytes,
+                                             const std::optional<Task>& task,
+                                             const std::optional<DeviceDescription>& device);
 
-// The same of all files in the folder, in the order of files and lines.
-std::vector<std::string> read_measurements(const std::string& folder, const Task& task,
-                                           const DeviceDescription& device, const Warn& warn);
+// The same of all files in the folder, in the order of files and lines; without a device, of any.
+std::vector<std::string> read_measurements(const std::string& folder,
+                                           const std::optional<Task>& task,
+                                           const std::optional<DeviceDescription>& device,
+                                           const Warn& warn);
 
 }  // namespace grkan

@@ -134,6 +134,12 @@ Prediction read_prediction(const Fields& fields, const Winner& winner) {
   Prediction p;
   if (winner.time) p.ns = winner.time->median;
   p.executed = winner.evidence == Evidence::predicted_executed;
+  if (fields.has("basis")) {  // earlier versions told none
+    p.basis = find_basis(fields.text("basis")).value_or(Basis::unseen);
+    p.basis_why = fields.text("basis_why");
+    p.low_ns = needed(fields, "low_ns");
+    p.high_ns = needed(fields, "high_ns");
+  }
   (void)fields.text("bound");  // the largest part
   p.floor_ns = needed(fields, "floor_ns");
   p.tail_ns = needed(fields, "tail_ns");
@@ -261,11 +267,9 @@ Json prediction_json(const Prediction& p) {
   for (std::size_t i = 0; i < kResources; ++i) {
     parts[std::string(to_string(Resource(i)))] = p.parts_ns.at(i);
   }
-  return {{"bound", to_string(p.bound())},
-          {"floor_ns", p.floor_ns},
-          {"tail_ns", p.tail_ns},
-          {"parts_ns", std::move(parts)},
-          {"assumed", p.assumed}};
+  return {{"basis", to_string(p.basis)}, {"basis_why", p.basis_why},      {"low_ns", p.low_ns},
+          {"high_ns", p.high_ns},        {"bound", to_string(p.bound())}, {"floor_ns", p.floor_ns},
+          {"tail_ns", p.tail_ns},        {"parts_ns", std::move(parts)},  {"assumed", p.assumed}};
 }
 
 std::string to_text(const Winner& w) {

@@ -1,10 +1,12 @@
-// grkan cache list, show, verify, merge: what lies in the cache folder, and what other folders
-// have.
+// grkan cache list, show, verify, merge, export: what lies in the cache folder, what other folders
+// have, and what others may learn from.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <memory>
 
 #include "cache/inventory.h"
+#include "cache/measurements.h"
 #include "cache/merge.h"
 #include "cli/options.h"
 #include "cli/verb.h"
@@ -17,6 +19,7 @@ struct CacheOptionsOfVerb {
   std::string folder;
   std::string name;
   std::vector<std::string> sources;
+  std::string measurements;  // a file to write
 };
 
 VerbResult list(const std::string& folder) {
@@ -141,10 +144,28 @@ VerbResult merge(const std::string& folder, const std::vector<std::string>& sour
   return result;
 }
 
+// All lines of all logs in one file, for bench/lab/learn/train.py --more.
+VerbResult export_measurements(const std::string& folder, const std::string& path) {
+  const std::vector<std::string> lines = read_measurements(
+      folder, {}, {},
+      [](const std::string& why) { print_to(stderr, "grkan: left out: {}\n", why); });
+  if (lines.empty()) {
+    fail_argument("{} has no measurements; `grkan tune` makes some", folder);
+  }
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  for (const std::string& line : lines) file << line << '\n';
+  file.close();
+  if (!file) fail(Status::io_error, "{} can't be written", path);
+  VerbResult result;
+  result.document = {{"folder", folder}, {"path", path}, {"measurements", lines.size()}};
+  result.text = fmt::format("{}: {} measurements of {}\n", path, lines.size(), folder);
+  return result;
+}
+
 }  // namespace
 
 Verb add_cache(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("cache", "List, show, verify or merge caches");
+  CLI::App* command = app.add_subcommand("cache", "List, show, verify, merge or export caches");
   auto options = std::make_shared<CacheOptionsOfVerb>();
   command->add_option("--cache", options->folder, "Cache folder");
   command->require_subcommand(1);
@@ -157,8 +178,13 @@ Verb add_cache(CLI::App& app) {
       command->add_subcommand("merge", "Bring what other cache folders hold into this one");
   merge_command->add_option("source", options->sources, "Other cache folders; only read")
       ->required();
+  CLI::App* export_command = command->add_subcommand(
+      "export", "Write every measurement into one file, for others to learn from");
+  export_command->add_option("--measurements", options->measurements, "The file to write")
+      ->required();
   return {command, [=] {
             const std::string folder = cache_folder(options->folder);
+            if (export_command->parsed()) return export_measurements(folder, options->measurements);
             if (list_command->parsed()) return list(folder);
             if (show_command->parsed()) return show(folder, options->name);
             if (merge_command->parsed()) return merge(folder, options->sources);

@@ -36,15 +36,52 @@ Json whole_prediction_json(const Prediction& p) {
   return json;
 }
 
-// Of a prediction the ratio alone.
+Json ratio_json(double ratio, double low, double high) {
+  return {{"median", ratio}, {"low", low}, {"high", high}};
+}
+
+// Of a prediction: without rounds.
 Json comparison_json(const TuneOutcome& outcome) {
   if (!outcome.against_default) return nullptr;
   const Comparison& c = *outcome.against_default;
-  if (outcome.prediction) return {{"median", c.ratio}};
+  if (outcome.prediction) return ratio_json(c.ratio, c.low, c.high);
   return {{"median", c.ratio},
           {"low", c.low},
           {"high", std::isfinite(c.high) ? Json(c.high) : Json()},  // too few rounds to bound it
           {"rounds", c.rounds}};
+}
+
+Json passed_over_json(const TuneOutcome& outcome) {
+  if (!outcome.passed_over) return nullptr;
+  const PredictedRatio& ratio = outcome.passed_over->against_default;
+  return {{"schedule", to_string(outcome.passed_over->schedule)},
+          {"ratio_to_default", ratio_json(ratio.ratio, ratio.low, ratio.high)}};
+}
+
+// "14 % faster (90 %: 3 to 24)", of times over the default's.
+std::string faster_text(double ratio, double low, double high) {
+  return fmt::format("{:.0f} % faster ({:.0f} %: {:.0f} to {:.0f})", 100 * (1 - ratio),
+                     100 * kCoverage, 100 * (1 - high), 100 * (1 - low));
+}
+
+std::string prediction_text(const TuneOutcome& outcome) {
+  if (!outcome.prediction) return {};
+  const Prediction& p = *outcome.prediction;
+  std::string text =
+      fmt::format("  predicted from {} counts: bound by {}, {:.2f} of the floor of DRAM\n",
+                  counts_name(p), to_string(p.bound()), p.fraction_of_floor());
+  const bool kept = outcome.schedule == outcome.default_schedule;
+  if (!kept && outcome.against_default) {
+    const Comparison& c = *outcome.against_default;
+    text += fmt::format("  {} than the default\n", faster_text(c.ratio, c.low, c.high));
+  }
+  if (outcome.passed_over) {
+    const PredictedRatio& c = outcome.passed_over->against_default;
+    text +=
+        fmt::format("  not taken, it may be slower: {}, {} by prediction\n",
+                    to_string(outcome.passed_over->schedule), faster_text(c.ratio, c.low, c.high));
+  }
+  return text + fmt::format("  {}: {}\n", to_string(p.basis), p.basis_why);
 }
 
 Json search_json(const TuneResult& result, const TuneSite& site, const TuneOptions& how) {
@@ -57,6 +94,7 @@ Json search_json(const TuneResult& result, const TuneSite& site, const TuneOptio
   json["seed"] = how.seed;
   if (outcome.prediction) json["counts"] = counts_name(*outcome.prediction);
   json["ratio_to_default"] = comparison_json(outcome);
+  json["passed_over"] = passed_over_json(outcome);
   json["near_ties"] = Json::array();
   for (const Schedule& schedule : outcome.near_ties) {
     json["near_ties"].push_back(to_string(schedule));
@@ -147,11 +185,7 @@ std::string result_text(const TuneResult& result, const Range& asked) {
   }
   if (w.bound_ns) rows.push_back({"  " + w.bound_kind, duration_text(*w.bound_ns), ""});
   text += table(rows);
-  if (outcome.prediction) {
-    text += fmt::format("  predicted from {} counts: bound by {}, {:.2f} of the floor of DRAM\n",
-                        counts_name(*outcome.prediction), to_string(outcome.prediction->bound()),
-                        outcome.prediction->fraction_of_floor());
-  }
+  text += prediction_text(outcome);
   text += fmt::format("  {} candidates {} in {:.1f} s{}{}{}\n", outcome.candidates.size(),
                       result.timed_again ? "of an earlier winner timed again" : "looked at",
                       outcome.wall_seconds, w.disturbed ? ", machine disturbed" : "",

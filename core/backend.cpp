@@ -29,6 +29,10 @@ std::unique_ptr<const CostModel> Backend::cost_model(const GpuModel& /*model*/) 
   return nullptr;
 }
 
+std::unique_ptr<const CostModel> Backend::cost_model_of(const DeviceInfo& /*device*/) const {
+  return nullptr;
+}
+
 int distance(const Schedule& a, const Schedule& b) {
   int differ = 0;
   for (std::size_t i = 0; i < a.values.size(); ++i) differ += a.values[i] != b.values[i] ? 1 : 0;

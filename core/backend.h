@@ -14,6 +14,7 @@
 
 #include "core/binary.h"
 #include "core/cost_model.h"
+#include "core/device_info.h"
 #include "core/gpu_models.h"
 #include "core/schedule.h"
 #include "core/target.h"
@@ -116,8 +117,11 @@ class Backend {
   [[nodiscard]] virtual std::string why_pruned(const CompiledSchedule& candidate,
                                                const CompiledSchedule& standard,
                                                const Target& target, const GpuModel* model) const;
-  // Predicts times on a model; null where there is no cost model.
+  // Predicts times on a model of GPUs, or on a device that is described; null where there is no
+  // cost model.
   [[nodiscard]] virtual std::unique_ptr<const CostModel> cost_model(const GpuModel& model) const;
+  [[nodiscard]] virtual std::unique_ptr<const CostModel> cost_model_of(
+      const DeviceInfo& device) const;
 
   // `units` as DeviceInfo has them: threads of a CPU, multiprocessors of a GPU.
   [[nodiscard]] virtual WorkspaceBound workspace_bound(const Task& task, const Target& target,

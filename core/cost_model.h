@@ -1,5 +1,6 @@
-// CostModel: how long a backend's calls would take on a device that is not here, by counts.
+// CostModel: how long a backend's calls would take on a device, without timing them.
 //
+//   from the schedule:   model.of_schedule(call): nothing is compiled
 //   from the code:       counts = Compiler::count for the call and the model's multiprocessors
 //                        model.of_code(call, counts)
 //   from an execution:   SampleShape sample = model.sample(call);
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "core/prediction.h"
 #include "core/schedule.h"
@@ -36,6 +38,11 @@ struct SampleShape {
 class CostModel {
  public:
   virtual ~CostModel() = default;
+
+  // Nothing where a schedule alone tells too little.
+  [[nodiscard]] virtual std::optional<Prediction> of_schedule(const SizedCall& call) const = 0;
+
+  // The others throw unsupported where a backend has no such counts.
 
   // Throws unsupported, with the reason, where the code could not be counted, and where it does not
   // fit the device; invalid_argument for what are no counts.

@@ -1,5 +1,5 @@
-// Prediction: a time that a cost model gives, and the parts it is made of. GPUs (cost_model.h) and
-// CPUs (bench/lab/cpu_model) share the form; docs/prediction.md explains both.
+// Prediction: a time that a cost model gives, the parts it is made of, and how wrong it may be.
+// docs/prediction.md explains it.
 #pragma once
 
 #include <fmt/format.h>
@@ -49,8 +49,39 @@ double norm(std::span<const double> parts, double power);
 // Of what one core or multiprocessor computes side by side.
 inline constexpr double kOverlapPower = 9;
 
+// What a prediction rests on, the best first.
+enum class Basis : std::uint8_t {
+  learnt,  // the cost model, and what times of such calls on this device say it misses
+  far,     // the cost model alone: this device was timed, calls like this one were not
+  unseen,  // the cost model alone, or times of other devices: this one was never timed
+};
+inline constexpr std::size_t kBases = 3;
+std::string_view to_string(Basis basis);
+std::optional<Basis> find_basis(std::string_view name);
+
+// How far a logarithm may be off: the truth lies within [value + low, value + high] as often as
+// kCoverage says.
+struct Band {
+  double low = 0;
+  double high = 0;
+  bool operator==(const Band&) const = default;
+};
+inline constexpr double kCoverage = 0.9;
+
 struct Prediction {
   double ns = 0;
+  // What it rests on, and how wrong it may be: as wrong as predictions were of calls whose times
+  // were known and not looked at.
+  Basis basis = Basis::unseen;
+  std::string basis_why = {};  // what was learnt from, or why nothing was
+  double low_ns = 0;           // the truth lies between as often as kCoverage says
+  double high_ns = 0;
+
+  // For comparing schedules of one call (ratio_of); a stored winner does not have them.
+  double physics_ns = 0;  // by the cost model alone
+  double log_cost = 0;    // what orders them, up to a constant
+  Band ratio = {};        // of the logarithm of a ratio of two times
+
   // What each alone would take, the work spread evenly over the multiprocessors or threads. They
   // overlap: their sum is more than `ns`.
   Parts parts_ns{};
@@ -67,6 +98,15 @@ struct Prediction {
 
   bool operator==(const Prediction&) const = default;
 };
+
+// The time of a call with one schedule over that with another, and what it may be.
+struct PredictedRatio {
+  double ratio = 1;
+  double low = 1;
+  double high = 1;
+};
+// By the worse of both bases.
+PredictedRatio ratio_of(const Prediction& schedule, const Prediction& standard);
 
 // A figure that a part is made of.
 template <class Model>

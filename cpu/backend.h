@@ -1,5 +1,5 @@
-// The CPU's Backend. schedule.cpp has its table of parameters, legality.cpp and
-// default_schedule.cpp what their names say, backend.cpp the rest.
+// The CPU's Backend. schedule.cpp has its table of parameters; legality.cpp,
+// default_schedule.cpp and cost_model.cpp what their names say, backend.cpp the rest.
 #pragma once
 
 #include "core/backend.h"
@@ -28,6 +28,8 @@ class CpuBackend final : public Backend {
                                                       const Target& target) const override;
   [[nodiscard]] int distance_from_start(const Schedule& candidate, const Schedule& start,
                                         const Schedule& standard) const override;
+  [[nodiscard]] std::unique_ptr<const CostModel> cost_model_of(
+      const DeviceInfo& device) const override;
   [[nodiscard]] Arithmetic arithmetic(const Task& task, const Schedule& schedule) const override;
   [[nodiscard]] WorkspaceBound workspace_bound(const Task& task, const Target& target,
                                                int units) const override;

@@ -81,9 +81,9 @@ class CpuTimer final : public Timer {
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(ThreadPool& pool, const Allocator& allocator, bool portable)
+  CpuDevice(ThreadPool& pool, const Allocator& allocator, const std::optional<Target>& target)
       : Device(describe_cpu(pool.threads())), pool_(pool), allocator_(allocator) {
-    if (portable) info_.target = {};
+    if (target) info_.target = *target;
   }
 
   std::shared_ptr<const Kernel> load(const Task& task, const Schedule& schedule,
@@ -124,8 +124,8 @@ class CpuDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> make_cpu_device(ThreadPool& pool, const Allocator& allocator,
-                                        bool portable) {
-  return std::make_unique<CpuDevice>(pool, allocator, portable);
+                                        const std::optional<Target>& target) {
+  return std::make_unique<CpuDevice>(pool, allocator, target);
 }
 
 }  // namespace grkan

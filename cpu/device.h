@@ -2,15 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/device.h"
+#include "core/target.h"
 #include "cpu/thread_pool.h"
 
 namespace grkan {
 
-// The pool must outlive the device and its kernels. `portable` hides the processor's target: the
-// portable kernels run, whatever it is.
+// The pool must outlive the device and its kernels. `target` stands in the place of the
+// processor's: an older one's kernels run, or, where its name is empty, the portable ones.
 std::unique_ptr<Device> make_cpu_device(ThreadPool& pool, const Allocator& allocator,
-                                        bool portable = false);
+                                        const std::optional<Target>& target = {});
 
 }  // namespace grkan

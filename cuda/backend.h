@@ -28,6 +28,8 @@ class CudaBackend final : public Backend {
                                        const CompiledSchedule& standard, const Target& target,
                                        const GpuModel* model) const override;
   [[nodiscard]] std::unique_ptr<const CostModel> cost_model(const GpuModel& model) const override;
+  [[nodiscard]] std::unique_ptr<const CostModel> cost_model_of(
+      const DeviceInfo& device) const override;
   [[nodiscard]] WorkspaceBound workspace_bound(const Task& task, const Target& target,
                                                int units) const override;
 };

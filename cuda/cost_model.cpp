@@ -5,7 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "core/learned.h"
 #include "cuda/backend.h"
+#include "cuda/features.h"
+#include "cuda/launch.h"
+#include "cuda/learned_data.h"
 
 namespace grkan {
 namespace {
@@ -141,6 +146,14 @@ constexpr std::array kUses = {FigureUse{Resource::dram, &GpuModel::bandwidth_gbs
 
 }  // namespace
 
+Prediction predict_learnt(const GpuCall& call, std::span<const LaunchFacts> launches,
+                          const Learned& learned) {
+  Prediction p = predict(launches, call.gpu);
+  const CudaEstimate estimate{call, main_launch(launches), p};
+  learned.judge(p, values_of(cuda_features(), estimate), call.gpu.name);
+  return p;
+}
+
 Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
   Prediction p;
   p.executed = !launches.empty();
@@ -158,13 +171,35 @@ Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu) {
 
 namespace {
 
+const Learned& learned_of_counts() {
+  static const Learned learned = Learned::parse(cuda_learned_data(), names_of(cuda_features()));
+  return learned;
+}
+const Learned& learned_of_estimates() {
+  static const Learned learned =
+      Learned::parse(cuda_learned_estimated_data(), names_of(cuda_features()));
+  return learned;
+}
+
 class CudaCostModel final : public CostModel {
  public:
   explicit CudaCostModel(const GpuModel& gpu) : gpu_(gpu) {}
 
+  [[nodiscard]] std::optional<Prediction> of_schedule(const SizedCall& call) const override {
+    const GpuCall whole = on_gpu(call);
+    try {
+      const CudaLaunch launch = cuda_launch(call.task, whole.schedule, call.rows, call.inner,
+                                            int(gpu_.multiprocessors.value));
+      return predict_learnt(whole, estimated_facts(whole, launch), learned_of_estimates());
+    } catch (const Error& error) {
+      if (error.status() != Status::unsupported) throw;
+      return {};  // no grid for it, or no place on a multiprocessor
+    }
+  }
   [[nodiscard]] Prediction of_code(const SizedCall& call,
                                    const nlohmann::json& counts) const override {
-    return predict(static_facts(on_gpu(call), counts), gpu_);
+    const GpuCall whole = on_gpu(call);
+    return predict_learnt(whole, static_facts(whole, counts), learned_of_counts());
   }
   [[nodiscard]] SampleShape sample(const SizedCall& call) const override {
     return sample_shape(on_gpu(call));
@@ -172,7 +207,8 @@ class CudaCostModel final : public CostModel {
   [[nodiscard]] Prediction of_execution(const SizedCall& call,
                                         const nlohmann::json& launches) const override {
     const GpuCall whole = on_gpu(call);
-    return predict(executed_facts(whole, sample_shape(whole), launches), gpu_);
+    return predict_learnt(whole, executed_facts(whole, sample_shape(whole), launches),
+                          learned_of_counts());
   }
 
  private:
@@ -191,6 +227,12 @@ class CudaCostModel final : public CostModel {
 
 std::unique_ptr<const CostModel> CudaBackend::cost_model(const GpuModel& model) const {
   return std::make_unique<const CudaCostModel>(model);
+}
+
+std::unique_ptr<const CostModel> CudaBackend::cost_model_of(const DeviceInfo& device) const {
+  const GpuModel* model =
+      find_gpu_model(device.target.compute_capability(), device.units, double(device.memory));
+  return model == nullptr ? nullptr : cost_model(*model);
 }
 
 }  // namespace grkan

@@ -14,12 +14,16 @@
 #include <span>
 
 #include "core/gpu_models.h"
+#include "core/learned.h"
 #include "core/prediction.h"
 #include "cuda/launch_facts.h"
 
 namespace grkan {
 
-// Finite, and positive for one launch or more. Launches run one after another.
+// By the model alone. Finite, and positive for one launch or more. Launches run one after another.
 Prediction predict(std::span<const LaunchFacts> launches, const GpuModel& gpu);
+// With what was learnt (cuda/features.h), and how wrong it may be. `launches`: of the call.
+Prediction predict_learnt(const GpuCall& call, std::span<const LaunchFacts> launches,
+                          const Learned& learned);
 
 }  // namespace grkan

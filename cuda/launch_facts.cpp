@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "core/occupancy.h"
 #include "core/ptx_class.h"
-#include "cuda/launch.h"
+#include "cuda/code_estimate.h"
 
 namespace grkan {
 namespace {
@@ -323,6 +323,17 @@ LaunchFacts facts_of_code(const json& launch, const GpuCall& call) {
   return f;
 }
 
+// How many blocks a multiprocessor holds; throws unsupported where it holds none.
+void set_resident_blocks(LaunchFacts& f, const GpuCall& call, int registers, std::size_t shared) {
+  f.resident_blocks = resident_blocks(call.gpu, f.threads, registers, shared);
+  if (f.resident_blocks < 1) {
+    fail(Status::unsupported,
+         "{}: a block of {} threads with {} registers and {} bytes of shared memory does not fit "
+         "on a multiprocessor of {}",
+         f.kernel, f.threads, registers, shared, call.gpu.name);
+  }
+}
+
 }  // namespace
 
 LaunchFacts scaled(LaunchFacts f, double factor) {
@@ -462,19 +473,34 @@ std::vector<LaunchFacts> static_facts(const GpuCall& call, const json& counts) {
         describe_main(f, call, launch);
         f.sectors = sectors_of(call);  // coefficients hit the first-level cache
       }
-      const auto registers = entry.at("registers").get<int>();
-      const auto shared = entry.at("shared_bytes").get<std::size_t>();
-      f.resident_blocks = resident_blocks(call.gpu, f.threads, registers, shared);
-      if (f.resident_blocks < 1) {
-        fail(Status::unsupported,
-             "{}: a block of {} threads with {} registers and {} bytes of shared memory does not "
-             "fit on a multiprocessor of {}",
-             f.kernel, f.threads, registers, shared, call.gpu.name);
-      }
+      set_resident_blocks(f, call, entry.at("registers").get<int>(),
+                          entry.at("shared_bytes").get<std::size_t>());
       facts.push_back(std::move(f));
     }
     return facts;
   });
+}
+
+std::vector<LaunchFacts> estimated_facts(const GpuCall& call, const CudaLaunch& launch) {
+  std::vector<LaunchFacts> facts;
+  add_clears(facts, call, false);
+  const auto add = [&](const CodeEstimate& code, auto&& describe) {
+    LaunchFacts f;
+    f.instructions = code.instructions;
+    f.requests = code.requests;
+    f.shared_passes = code.shared_passes;
+    f.atomic_passes = code.atomic_passes;
+    f.most_line_passes = code.most_line_passes;
+    describe(f, call, launch);
+    set_resident_blocks(f, call, code.registers, code.shared_bytes);
+    facts.push_back(std::move(f));
+  };
+  add(estimate_main(call, launch), describe_main);
+  facts.back().sectors = sectors_of(call);
+  if (launch.second_pass_blocks > 0) {
+    add(estimate_second_pass(launch, second_pass_steps(call, launch)), describe_second_pass);
+  }
+  return facts;
 }
 
 }  // namespace grkan

@@ -11,6 +11,7 @@
 #include "core/cost_model.h"
 #include "core/gpu_models.h"
 #include "core/task.h"
+#include "cuda/launch.h"
 #include "cuda/schedule.h"
 
 namespace grkan {
@@ -97,5 +98,8 @@ std::vector<LaunchFacts> executed_facts(const GpuCall& call, const SampleShape& 
 // of machine code, or of PTX where there are none of that. Throws unsupported with the reason where
 // there are neither, and where a block does not fit on a multiprocessor.
 std::vector<LaunchFacts> static_facts(const GpuCall& call, const nlohmann::json& counts);
+// From the schedule and its launch alone (cuda/code_estimate.h): about what static_facts() would
+// say. Throws unsupported where a block would not fit on a multiprocessor.
+std::vector<LaunchFacts> estimated_facts(const GpuCall& call, const CudaLaunch& launch);
 
 }  // namespace grkan

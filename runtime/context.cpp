@@ -28,7 +28,7 @@ std::unique_ptr<Device> Context::make_device(std::string_view name, DeviceKind k
   const Allocator& allocator = options_.allocator;
   switch (kind) {
     case DeviceKind::cpu:
-      return make_cpu_device(pool_, allocator, options_.portable);
+      return make_cpu_device(pool_, allocator, options_.cpu_target);
     case DeviceKind::cuda:
       return make_cuda_device(name, options_.cuda_driver, allocator);
     case DeviceKind::virtual_gpu:

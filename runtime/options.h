@@ -10,6 +10,7 @@
 #include "core/effort.h"
 #include "core/log.h"
 #include "core/schedule.h"
+#include "core/target.h"
 #include "cpu/thread_pool.h"
 
 namespace grkan {
@@ -32,7 +33,9 @@ struct ContextOptions {
   // Of winners that were not measured, 2026-11-23T22:40:05Z; empty: that of SOURCE_DATE_EPOCH, else
   // the time when they are stored.
   std::string unmeasured_date = {};
-  bool portable = false;  // the CPU runs the portable kernels, whatever it is (tests)
+  // The CPU's kernels are this target's, not those of the best it has: an empty name for the
+  // portable ones. The processor must have it.
+  std::optional<Target> cpu_target = {};
 };
 
 // The options with all that was open filled from the environment and defaults. Throws

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "tuner/instant_run.h"
 
 namespace grkan {
 namespace {
@@ -100,6 +101,22 @@ std::optional<Choice> PlanTable::choose_winner_at(std::int64_t rows, std::int64_
   return choice;
 }
 
+std::optional<Schedule> PlanTable::predict_at(std::int64_t rows, std::int64_t inner) {
+  const bool asked = context_.options().effort != Effort::none;
+  // On a virtual GPU predictions are asked for by `grkan tune`.
+  if (!asked || imported_ != nullptr || device_.info().is_virtual) return {};
+  const std::pair<int, int> place = {bucket(rows), inner_buckets_ == 1 ? 0 : bucket(inner)};
+  if (const auto known = predicted_.find(place); known != predicted_.end()) return known->second;
+  const auto middle = [](std::int64_t size) {
+    const Range range = bucket_range(size);
+    return range.low + (range.high - range.low) / 2;
+  };
+  std::optional<Schedule> predicted =
+      predict_schedule(device_.info(), task_, middle(rows), inner_buckets_ == 1 ? 1 : middle(inner),
+                       context_.options().determinism);
+  return predicted_.emplace(place, predicted).first->second;
+}
+
 std::optional<Choice> PlanTable::choose_of_whole(std::int64_t rows, std::int64_t inner) {
   if (whole_ == nullptr) return {};
   std::optional<Choice> choice;
@@ -134,6 +151,9 @@ Choice PlanTable::choose_exactly(std::int64_t rows, std::int64_t inner) {
   }
   if (auto own = choose_winner_at(rows, inner)) return here(std::move(*own));
   if (auto whole = choose_of_whole(rows, inner)) return here(std::move(*whole));
+  if (const auto predicted = predict_at(rows, inner)) {
+    return here({.schedule = *predicted, .evidence = "predicted"});
+  }
   return here(
       {.schedule = default_schedule(task_, target, rows, inner, context_.options().determinism),
        .evidence = imported_ ? "imported" : "default"});

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -107,6 +108,9 @@ class PlanTable {
   Choice choose_exactly(std::int64_t rows, std::int64_t inner);
   // From this table's own winners; nothing where there is none for the size.
   std::optional<Choice> choose_winner_at(std::int64_t rows, std::int64_t inner);
+  // What effort instant takes where nothing is known; nothing: the default. The same for all sizes
+  // of one power of two.
+  std::optional<Schedule> predict_at(std::int64_t rows, std::int64_t inner);
   // The whole task's choice, fitted to this task; nothing where it is no more than a default.
   std::optional<Choice> choose_of_whole(std::int64_t rows, std::int64_t inner);
   // Cuts ranges around a size where another choice may begin.
@@ -129,8 +133,9 @@ class PlanTable {
   std::vector<std::unique_ptr<const Prepared>> owned_;  // also those no longer in a slot: calls may
                                                         // still be reading them
   std::vector<const Prepared*> current_;
-  std::optional<std::vector<StoredWinner>> winners_;  // none: not read yet
-  std::shared_ptr<const ImportedWinners> imported_;   // that winners_ are of; null: the cache's
+  std::optional<std::vector<StoredWinner>> winners_;                  // none: not read yet
+  std::map<std::pair<int, int>, std::optional<Schedule>> predicted_;  // by power of two
+  std::shared_ptr<const ImportedWinners> imported_;  // that winners_ are of; null: the cache's
   std::uint64_t epoch_ = 0;  // of what choices rest on: another one makes a choice under way stale
 };
 

@@ -34,14 +34,18 @@ SearchOptions search_options(Effort effort) {
 }
 
 std::unique_ptr<Strategy> effort_strategy(Effort effort, const Space& space,
-                                          std::vector<std::size_t> starts, std::uint64_t seed) {
+                                          std::vector<std::size_t> starts, std::uint64_t seed,
+                                          std::vector<double> prior) {
   if (effort == Effort::exhaustive) return exhaustive_strategy();
   const Limit& limit = effort == Effort::thorough ? kThorough : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
-  return guided_strategy(
-      {.seed = seed, .starts = std::move(starts), .random = looked_at / 8, .limit = looked_at},
-      coordinates(space));
+  return guided_strategy({.seed = seed,
+                          .starts = std::move(starts),
+                          .random = looked_at / 8,
+                          .limit = looked_at,
+                          .prior = std::move(prior)},
+                         coordinates(space));
 }
 
 }  // namespace grkan

@@ -32,13 +32,7 @@ class MeasuredRun {
 
   TuneOutcome run() {
     const auto start = std::chrono::steady_clock::now();
-    SearchResult result;
-    if (request_.effort != Effort::instant) {
-      result = search_space();
-    } else {
-      result.candidates = known();
-      result.candidates[0] = {};  // nothing was timed now
-    }
+    const SearchResult result = search_space();
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     TuneOutcome found = outcome(result);
     found.wall_seconds = wall.count();
@@ -89,18 +83,6 @@ class MeasuredRun {
     hooks_.record(line);
   }
 
-  static std::vector<double> times(const Json& line, const char* key) {
-    std::vector<double> values;
-    const auto found = line.find(key);
-    if (found == line.end() || !found->is_array()) return {};
-    for (const Json& value : *found) {
-      const double seconds = value.is_number() ? value.get<double>() : 0;
-      if (!std::isfinite(seconds) || seconds <= 0) return {};
-      values.push_back(seconds);
-    }
-    return values;
-  }
-
   static void merge(const Json& line, CandidateResult& into) {
     const auto status = line.find("status");
     if (status == line.end() || !status->is_string()) return;
@@ -115,8 +97,8 @@ class MeasuredRun {
     if (const auto error = line.find("error_scaled"); error != line.end() && error->is_number()) {
       into.error_scaled = error->get<double>();
     }
-    const std::vector<double> seconds = times(line, "seconds");
-    const std::vector<double> reference = times(line, "reference_seconds");
+    const std::vector<double> seconds = recorded_times(line, "seconds");
+    const std::vector<double> reference = recorded_times(line, "reference_seconds");
     if (seconds.size() != reference.size()) return;
     into.seconds.insert(into.seconds.end(), seconds.begin(), seconds.end());
     into.reference_seconds.insert(into.reference_seconds.end(), reference.begin(), reference.end());
@@ -167,7 +149,7 @@ class MeasuredRun {
     found.default_schedule = at(0);
     found.default_time = time_of(winner.reference_seconds);
     // Times of the default alone say nothing of a winner.
-    if (request_.effort != Effort::instant && result.decided) {
+    if (result.decided) {
       found.time = time_of(winner.seconds);
       if (found.time) found.evidence = Evidence::measured;
       found.error_scaled = finite(winner.error_scaled);

@@ -7,7 +7,7 @@
 
 namespace grkan {
 
-// Effort instant measures nothing and answers with the default. Throws wrong_answer,
+// Effort quick or above. Throws wrong_answer,
 // compile_failed, out_of_memory or device_error when the default schedule itself fails.
 TuneOutcome measured_run(const TuneRequest& request, Trial& trial, const TuneHooks& hooks);
 

@@ -37,6 +37,12 @@ struct SpaceOutcome {
 };
 SpaceOutcome space_outcome(const Space& space, const std::vector<CandidateOutcome>& candidates);
 
+// The predicted best, where the default stays: it may be slower.
+struct PassedOver {
+  Schedule schedule;
+  PredictedRatio against_default;
+};
+
 struct TuneOutcome {
   Schedule schedule;  // the winner's
   Schedule default_schedule;
@@ -45,8 +51,9 @@ struct TuneOutcome {
   std::optional<TimeNs> time;          // of the winner
   std::optional<TimeNs> default_time;  // in the winner's rounds, so that the two compare
   std::optional<double> error_scaled;
-  std::optional<Comparison> against_default;  // of a prediction the ratio alone
+  std::optional<Comparison> against_default;  // of a prediction without rounds
   std::optional<Prediction> prediction;
+  std::optional<PassedOver> passed_over;     // of a prediction
   std::string gpu;                           // the model predicted for
   std::vector<Schedule> near_ties;           // as fast as the best
   std::vector<CandidateOutcome> candidates;  // all that were looked at, the best first

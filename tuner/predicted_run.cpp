@@ -15,6 +15,7 @@
 #include "tuner/parallel.h"
 #include "tuner/pruning.h"
 #include "tuner/records.h"
+#include "tuner/safe_choice.h"
 
 namespace grkan {
 namespace {
@@ -227,17 +228,19 @@ class PredictedRun {
   }
 
   // Time over the default's, both of executed counts where there are both.
-  [[nodiscard]] double cost(std::size_t i) const {
+  [[nodiscard]] PredictedRatio against_default(std::size_t i) const {
+    if (i == 0) return {};
     const Candidate& candidate = candidates_[i];
     const Candidate& standard = candidates_[0];
     if (candidate.executed && standard.executed) {
-      return candidate.executed->ns / standard.executed->ns;
+      return ratio_of(*candidate.executed, *standard.executed);
     }
     if (candidate.from_code && standard.from_code) {
-      return candidate.from_code->ns / standard.from_code->ns;
+      return ratio_of(*candidate.from_code, *standard.from_code);
     }
-    return candidate.best()->ns / standard.best()->ns;
+    return ratio_of(*candidate.best(), *standard.best());
   }
+  [[nodiscard]] double cost(std::size_t i) const { return against_default(i).ratio; }
   [[nodiscard]] std::vector<CandidateCost> costs() const {
     std::vector<CandidateCost> costs(candidates_.size());
     for (std::size_t i = 0; i < costs.size(); ++i) {
@@ -298,12 +301,9 @@ class PredictedRun {
     std::erase_if(order, [&](std::size_t i) {
       return executed ? !candidates_[i].executed : !candidates_[i].from_code;
     });
-    const double best = cost(order.front());
-    for (const std::size_t i : order) {
-      if (cost(i) <= best * (1 + options_.equal)) near_ties_.push_back(i);
-    }
-    std::sort(near_ties_.begin(), near_ties_.end());
-    if (best <= 1 - options_.hysteresis) winner_ = near_ties_.front();
+    std::vector<PredictedCandidate> predicted;
+    for (const std::size_t i : order) predicted.push_back({i, against_default(i)});
+    choice_ = safe_choice(predicted, options_.hysteresis, options_.equal);
   }
 
   [[nodiscard]] std::vector<CandidateOutcome> candidate_outcomes() const {
@@ -334,9 +334,9 @@ class PredictedRun {
   }
 
   [[nodiscard]] TuneOutcome outcome() const {
-    const Candidate& winner = candidates_[winner_];
+    const Candidate& winner = candidates_[choice_.winner];
     TuneOutcome found;
-    found.schedule = space_.schedules[winner_];
+    found.schedule = space_.schedules[choice_.winner];
     found.default_schedule = space_.schedules[0];
     found.prediction = *winner.best();
     found.gpu = gpu_.name;
@@ -345,8 +345,12 @@ class PredictedRun {
     found.time = time_of(*found.prediction);
     found.default_time = time_of(*candidates_[0].best());
     if (winner.executed) found.error_scaled = finite(winner.error_scaled);
-    found.against_default = Comparison{.ratio = cost(winner_)};
-    for (const std::size_t i : near_ties_) found.near_ties.push_back(space_.schedules[i]);
+    const PredictedRatio ratio = against_default(choice_.winner);
+    found.against_default = Comparison{.ratio = ratio.ratio, .low = ratio.low, .high = ratio.high};
+    if (const auto& over = choice_.passed_over) {
+      found.passed_over = {space_.schedules[*over], against_default(*over)};
+    }
+    for (const std::size_t i : choice_.near_ties) found.near_ties.push_back(space_.schedules[i]);
     found.candidates = candidate_outcomes();
     found.space = space_outcome(space_, found.candidates);
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
@@ -371,8 +375,7 @@ class PredictedRun {
   std::vector<Candidate> candidates_;
   std::vector<Candidate> recorded_;  // by an earlier tuning: taken when the strategy asks for them
   std::chrono::steady_clock::time_point start_;
-  std::vector<std::size_t> near_ties_;
-  std::size_t winner_ = 0;
+  SafeChoice choice_;
   bool cancelled_ = false;
   bool out_of_time_ = false;
 };

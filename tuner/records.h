@@ -17,6 +17,7 @@
 
 #include "tuner/request.h"
 #include "tuner/search/search.h"
+#include "tuner/transfer.h"
 
 namespace grkan {
 
@@ -36,6 +37,13 @@ struct OwnLine {
 };
 std::vector<OwnLine> own_lines(const TuneRequest& request,
                                const std::vector<std::string>& schedules);
+
+// The seconds that a line has by this name; none where it has none, or what is no time.
+std::vector<double> recorded_times(const nlohmann::ordered_json& line, const char* key);
+
+// What the lines of request.recorded say beside the model (transfer.h): one sample for each
+// schedule of each problem that was measured by the same code, in the same direction.
+std::vector<TransferSample> transfer_samples(const TuneRequest& request);
 
 // Null for infinities and NaN.
 nlohmann::ordered_json finite_json(double value);

@@ -1,9 +1,13 @@
 #include "tuner/request.h"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "tuner/effort.h"
+#include "tuner/records.h"
 #include "tuner/starting_points.h"
+#include "tuner/transfer.h"
 
 namespace grkan {
 
@@ -14,10 +18,36 @@ Space request_space(const TuneRequest& r) {
   return listed_space(r.task, r.target, r.determinism, r.rows, r.inner, r.schedules);
 }
 
+namespace {
+
+// What is thought of each candidate: by the model, and by what the device took for other problems.
+// Empty where the model says nothing of the default; what it says nothing of is thought the worst.
+std::vector<double> prior_of(const TuneRequest& r, const Space& space) {
+  std::vector<double> prior;
+  if (r.model == nullptr) return prior;
+  const Transfer transfer(transfer_samples(r));
+  double slowest = -std::numeric_limits<double>::infinity();
+  for (const Schedule& schedule : space.schedules) {
+    const std::optional<Prediction> p = r.model->of_schedule(
+        {.task = r.task, .schedule = schedule, .rows = r.rows, .inner = r.inner});
+    if (!p && prior.empty()) return prior;
+    const double cost = p ? p->log_cost + transfer.correction(schedule) : 0;
+    prior.push_back(p ? cost : std::numeric_limits<double>::infinity());
+    if (p) slowest = std::max(slowest, cost);
+  }
+  for (double& cost : prior) cost = std::min(cost, slowest);
+  return prior;
+}
+
+}  // namespace
+
 std::unique_ptr<Strategy> request_strategy(const TuneRequest& request, const Space& space) {
-  if (!request.schedules.empty()) return exhaustive_strategy();
+  if (!request.schedules.empty() || request.effort == Effort::exhaustive) {
+    return exhaustive_strategy();
+  }
   const auto points = starting_points(request.task, request.target);
-  return effort_strategy(request.effort, space, starting_candidates(space, points), request.seed);
+  return effort_strategy(request.effort, space, starting_candidates(space, points), request.seed,
+                         prior_of(request, space));
 }
 
 double request_budget(const TuneRequest& request) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cost_model.h"
 #include "core/effort.h"
 #include "core/gpu_models.h"
 #include "core/schedule.h"
@@ -34,7 +35,11 @@ struct TuneRequest {
   std::string generator;  // the code that makes kernels: the same
   // All that is looked at beside the default, at any effort but instant; empty: the space.
   std::vector<Schedule> schedules;
-  std::vector<std::string> recorded;  // lines of earlier tunings (records.h), foreign ones too
+  // What orders the candidates before they are looked at; null: nothing does.
+  std::shared_ptr<const CostModel> model = nullptr;
+  // Lines of earlier tunings (records.h), of other problems and foreign ones too: what is known
+  // already, and what orders the candidates besides the model.
+  std::vector<std::string> recorded;
 };
 
 // What there is to look at, and in which order.

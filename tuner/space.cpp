@@ -1,6 +1,8 @@
 #include "tuner/space.h"
 
 #include <algorithm>
+#include <random>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -40,6 +42,30 @@ std::vector<Schedule> combinations(const Schedule& base, const Schedule& standar
     all = std::move(next);
   }
   return all;
+}
+
+// What enumerate_space() looks at.
+double combinations_of(const Schedule& standard) {
+  double shapes = 1;
+  double others = 1;
+  double rest = 1;
+  const std::span<const Parameter> parameters = standard.backend->parameters();
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    const auto values = double(values_of(parameters[p], standard.values[p]).size());
+    if (parameters[p].shape) {
+      shapes *= values;
+    } else {
+      others += values - 1;
+      rest *= values;
+    }
+  }
+  return shapes * others + rest;
+}
+
+void sort_by_distance(std::vector<Schedule>& schedules, const Schedule& standard) {
+  std::stable_sort(schedules.begin(), schedules.end(), [&](const Schedule& a, const Schedule& b) {
+    return distance(a, standard) < distance(b, standard);
+  });
 }
 
 }  // namespace
@@ -94,12 +120,49 @@ Space enumerate_space(const Task& task, const Target& target, Determinism determ
     if (s != standard && keep(s)) found.push_back(s);
   }
 
-  // By distance, then in that order.
-  std::vector<std::pair<int, std::size_t>> order;
-  for (std::size_t i = 0; i < found.size(); ++i)
-    order.emplace_back(distance(found[i], standard), i);
-  std::sort(order.begin(), order.end());
-  for (const auto& [changes, i] : order) space.schedules.push_back(found[i]);
+  sort_by_distance(found, standard);
+  space.schedules = std::move(found);
+  return space;
+}
+
+Space sample_space(const Task& task, const Target& target, Determinism determinism,
+                   std::int64_t rows, std::int64_t inner, std::size_t most, std::uint64_t seed) {
+  // So many are looked at in two milliseconds.
+  constexpr double kSmall = 20'000;
+  constexpr std::size_t kDraws = 8;  // for each that is wanted
+  const Schedule standard = default_schedule(task, target, rows, inner, determinism);
+  if (combinations_of(standard) <= kSmall) {
+    Space space = enumerate_space(task, target, determinism, rows, inner);
+    if (space.schedules.size() > most) space.schedules.resize(most);
+    return space;
+  }
+  const Backend& backend = *standard.backend;
+  const std::span<const Parameter> parameters = backend.parameters();
+  std::vector<std::vector<int>> values;
+  std::vector<std::size_t> others;
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    values.push_back(values_of(parameters[p], standard.values[p]));
+    if (!parameters[p].shape) others.push_back(p);
+  }
+  std::mt19937_64 random(seed);
+  const auto any = [&](std::size_t p) { return values[p][random() % values[p].size()]; };
+  Space space{.schedules = {standard}, .tried = 0, .left_out = {}};
+  std::set<std::array<int, kMostParameters>> known = {standard.values};
+  for (std::size_t draw = 0; draw < kDraws * most && space.schedules.size() < most; ++draw) {
+    Schedule s = standard;
+    for (std::size_t p = 0; p < parameters.size(); ++p) {
+      if (parameters[p].shape) s.values.at(p) = any(p);
+    }
+    const std::size_t other = others[random() % others.size()];
+    s.values.at(other) = any(other);
+    ++space.tried;
+    if (!backend.why_pointless(task, s, standard, target, rows, inner).empty() ||
+        !backend.why_illegal(task, s, target, determinism).empty()) {
+      continue;
+    }
+    if (known.insert(s.values).second) space.schedules.push_back(s);
+  }
+  sort_by_distance(space.schedules, standard);
   return space;
 }
 

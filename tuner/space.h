@@ -30,6 +30,11 @@ struct Space {
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
 
+// The same, or where that is a large one, `most` of it by chance (the same each time), which takes
+// a millisecond: the default first, then the nearer to it first.
+Space sample_space(const Task& task, const Target& target, Determinism determinism,
+                   std::int64_t rows, std::int64_t inner, std::size_t most, std::uint64_t seed);
+
 // The default and those of `schedules` that are legal, in their order, none twice.
 Space listed_space(const Task& task, const Target& target, Determinism determinism,
                    std::int64_t rows, std::int64_t inner, const std::vector<Schedule>& schedules);

@@ -4,13 +4,16 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "cache/files.h"
+#include "core/backend.h"
 #include "core/error.h"
 #include "core/gpu_models.h"
 #include "core/version.h"
 #include "tuner/crossovers.h"
+#include "tuner/instant_run.h"
 #include "tuner/measured_run.h"
 #include "tuner/predicted_run.h"
 #include "tuner/session.h"
@@ -40,6 +43,10 @@ Winner winner_of(const TuneOutcome& outcome, const TuneSite& site, const Task& t
   w.default_time = outcome.default_time;
   w.error_scaled = outcome.error_scaled;
   w.prediction = outcome.prediction;
+  if (w.prediction) {  // what only compares schedules
+    w.prediction->physics_ns = w.prediction->log_cost = 0;
+    w.prediction->ratio = {};
+  }
   w.date = utc_now();
   if (w.evidence != Evidence::measured && !site.unmeasured_date.empty()) {
     w.date = site.unmeasured_date;
@@ -120,6 +127,11 @@ class Tuning {
 
  private:
   std::vector<Schedule> schedules_to_time_again(std::int64_t rows, std::int64_t inner);
+  [[nodiscard]] TuneRequest request(std::int64_t rows, std::int64_t inner) const;
+  // The answer of effort instant; nothing for a GPU that is not here.
+  std::optional<TuneOutcome> predict(std::int64_t rows, std::int64_t inner);
+  [[nodiscard]] TuneResult result_of(TuneOutcome outcome, std::int64_t rows,
+                                     std::int64_t inner) const;
   // Searches at a session's size; `schedules`: all there is to look at beside the default, empty:
   // the space.
   TuneOutcome search(TuningSession& session, std::int64_t inner,
@@ -152,24 +164,40 @@ std::vector<Schedule> Tuning::schedules_to_time_again(std::int64_t rows, std::in
   return best_few(winner, device.target);
 }
 
-TuneOutcome Tuning::search(TuningSession& session, std::int64_t inner,
-                           std::vector<Schedule> schedules) {
+TuneRequest Tuning::request(std::int64_t rows, std::int64_t inner) const {
   const DeviceInfo& device = site_.device.info();
-  const DeviceDescription description = describe(device);
   TuneRequest request{.task = task_,
                       .target = device.target,
                       .gpu = {},
                       .determinism = site_.determinism,
-                      .rows = session.rows(),
+                      .rows = rows,
                       .inner = inner,
                       .effort = options_.effort,
                       .budget_seconds = options_.budget_seconds,
                       .seed = options_.seed,
                       .compiler = compiler_,
                       .generator = site_.binaries.generator(),
-                      .schedules = std::move(schedules),
-                      .recorded = site_.cache.measurements(task_, description)};
+                      .schedules = {},
+                      .model = backend_of(device.target).cost_model_of(device),
+                      .recorded = {}};
   if (device.is_virtual) request.gpu = model_of(device);
+  return request;
+}
+
+std::optional<TuneOutcome> Tuning::predict(std::int64_t rows, std::int64_t inner) {
+  const DeviceInfo& device = site_.device.info();
+  // For a GPU that is not here there is time to compile, and code tells more than a schedule.
+  if (device.is_virtual) return {};
+  return instant_run(request(rows, inner));
+}
+
+TuneOutcome Tuning::search(TuningSession& session, std::int64_t inner,
+                           std::vector<Schedule> schedules) {
+  const DeviceInfo& device = site_.device.info();
+  const DeviceDescription description = describe(device);
+  TuneRequest request = this->request(session.rows(), inner);
+  request.schedules = std::move(schedules);
+  request.recorded = site_.cache.measurements({}, description);
   const TuneHooks hooks{
       .record =
           [&](const nlohmann::ordered_json& line) {
@@ -186,19 +214,18 @@ TuneOutcome Tuning::search(TuningSession& session, std::int64_t inner,
 }
 
 TuneResult Tuning::find(std::int64_t rows, std::int64_t inner) {
+  if (options_.effort == Effort::instant) {
+    if (std::optional<TuneOutcome> predicted = predict(rows, inner)) {
+      return result_of(std::move(*predicted), rows, inner);
+    }
+  }
   TuningSession session(site_, task_, binaries_, rows, inner);
-  TuneResult result;
-  result.rows = session.rows();
   std::vector<Schedule> again = schedules_to_time_again(rows, inner);
-  result.timed_again = !again.empty();
-  result.outcome = search(session, inner, std::move(again));
+  const bool timed_again = !again.empty();
+  TuneResult result = result_of(search(session, inner, std::move(again)), session.rows(), inner);
+  result.timed_again = timed_again;
   Winner& winner = result.winner;
-  winner = winner_of(result.outcome, site_, task_);
   winner.rows = {rows, rows};
-  winner.inner = {inner, inner};
-  winner.tuned_rows = result.rows;
-  winner.tuned_inner = inner;
-  winner.compiler = compiler_;
   if (winner.disturbed && options_.strict) {
     fail(Status::disturbed,
          "the machine was busy while {} was tuned, and strict was asked for; run it on a quiet "
@@ -210,6 +237,20 @@ TuneResult Tuning::find(std::int64_t rows, std::int64_t inner) {
               to_string(task_));
   }
   if (winner.evidence == Evidence::measured) add_bound(session.bench(), winner);
+  return result;
+}
+
+// `rows`: those that were timed.
+TuneResult Tuning::result_of(TuneOutcome outcome, std::int64_t rows, std::int64_t inner) const {
+  TuneResult result;
+  result.rows = rows;
+  result.winner = winner_of(outcome, site_, task_);
+  result.winner.rows = {rows, rows};
+  result.winner.inner = {inner, inner};
+  result.winner.tuned_rows = rows;
+  result.winner.tuned_inner = inner;
+  result.winner.compiler = compiler_;
+  result.outcome = std::move(outcome);
   return result;
 }
 

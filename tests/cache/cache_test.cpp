@@ -485,6 +485,10 @@ TEST_F(CacheTest, WinnerTextRoundTrip) {
   EXPECT_EQ(parse_winner(to_text(w)), w);
   w.evidence = Evidence::predicted_executed;
   w.prediction = Prediction{.ns = w.time->median,
+                            .basis = Basis::far,
+                            .basis_why = "rows is 7",
+                            .low_ns = 4.5,
+                            .high_ns = 7.25,
                             .parts_ns = {},
                             .tail_ns = 0.5,
                             .floor_ns = 4,

@@ -253,7 +253,7 @@ TEST_F(CliTest, TuneTellsTheTimeOfAStep) {
   EXPECT_NE(text.out.find(" 100 %\n"), std::string::npos) << text.out;
   const Json instant =
       command.run({"tune", kProblem, "--rows", "9", "--effort", "instant", "--json"}).json();
-  EXPECT_TRUE(instant["step"].is_null());
+  EXPECT_EQ(instant["step"]["evidence"], "predicted");
 }
 
 TEST_F(CliTest, ExplainDocument) {
@@ -337,6 +337,30 @@ TEST_F(CliTest, CacheDocuments) {
   Documented verify_fields("cache verify");
   verify_fields.hold(verified.json());
   EXPECT_EQ(verified.json()["winners"], 2);
+}
+
+TEST_F(CliTest, MeasurementsAreExported) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const fs::path file = folder() / "sent.jsonl";
+  const Result exported =
+      command.run({"cache", "export", "--measurements", file.string(), "--json"});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  Documented fields("cache export");
+  fields.hold(exported.json());
+  fields.finish();
+  std::ifstream lines(file);
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const Json json = Json::parse(line);
+    EXPECT_TRUE(json.contains("task") && json.contains("seconds") && json.contains("device"));
+  }
+  EXPECT_EQ(exported.json()["measurements"], count);
+  EXPECT_GT(count, 10U);
+  const Result nowhere =
+      command.run({"cache", "export", "--measurements", (folder() / "no" / "where").string()});
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_NE(nowhere.err.find("can't be written"), std::string::npos) << nowhere.err;
 }
 
 TEST_F(CliTest, ReportDocument) {

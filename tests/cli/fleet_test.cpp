@@ -184,7 +184,7 @@ TEST_F(FleetTest, AFailedEntryIsToldAndTheOthersAreTuned) {
   std::ofstream(list_) << R"({"task": "forward/p5q4-A-c32-g8-f32-first", "inner": 4000000000000}
 {"task": "forward/p5q4-A-c32-g8-f32-last", "rows": 100})";
   const Result result =
-      run(Command(folder_), {"tune", "--problems", list_, "--effort", "instant", "--json"}, 1);
+      run(Command(folder_), {"tune", "--problems", list_, "--budget", "0.2s", "--json"}, 1);
   const Json document = result.json();
   Documented("tune", true).hold(document);
   ASSERT_EQ(document["failed"].size(), 1U) << result.err;

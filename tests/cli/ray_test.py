@@ -163,7 +163,7 @@ class RayTest(unittest.TestCase):
     def test_what_fails_is_told_and_the_rest_is_merged(self):
         too_large = '{"task": "forward/p5q4-A-c32-g8-f32-first", "inner": 4000000000000}\n'
         code, report, said = self.drive(
-            too_large + list_of(TASKS[:1]), ["--", "--effort", "instant"]
+            too_large + list_of(TASKS[:1]), ["--", "--budget", "0.2s"]
         )
         self.assertEqual(code, 1)
         self.assertIsNotNone(report, said)

@@ -23,7 +23,7 @@ ContextOptions quiet(int threads) {
   ContextOptions options;
   options.cache_dir = "/nonexistent/grkan";
   options.threads = threads;
-  options.portable = true;
+  options.cpu_target = Target{};
   options.log_level = LogLevel::error;
   return options;
 }

@@ -44,7 +44,7 @@ ContextOptions portable() {
   ContextOptions options;
   options.cache_dir = "/nonexistent/grkan";
   options.threads = 2;
-  options.portable = true;
+  options.cpu_target = Target{};
   options.log_level = LogLevel::error;
   return options;
 }
@@ -120,7 +120,7 @@ TEST(Dispatch, RowsZero) {
 TEST(Dispatch, WithoutCompilerThePortableKernelServes) {
   if (host_target().name.empty()) GTEST_SKIP() << "SKIP: a portable CPU compiles nothing";
   ContextOptions options = portable();
-  options.portable = false;
+  options.cpu_target.reset();
   options.compiler = "/nonexistent/libgrkan_compiler.so";
   Context context(options);
   static std::string said;

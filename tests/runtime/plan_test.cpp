@@ -311,7 +311,7 @@ TEST_F(PlanTest, ImportedWinnersAnswerInPlaceOfTheOwn) {
 }
 
 TEST_F(PlanTest, WhatCantBeImportedIsRefused) {
-  options.portable = true;
+  options.cpu_target = Target{};
   Context context(options);
   Plan plan(context, problem, "cpu", {true, false, true});
   const std::string bytes = plan.export_winners();
@@ -326,7 +326,7 @@ TEST_F(PlanTest, WhatCantBeImportedIsRefused) {
 }
 
 TEST_F(PlanTest, PrepareCoversEverySizeOfARange) {
-  options.portable = true;
+  options.cpu_target = Target{};
   Context context(options);
   Plan plan(context, parse_problem("p5q4-A-c64-g4-f32-first"), "cpu", {});
   plan.prepare({3, 70}, {5, 9});
@@ -340,7 +340,7 @@ TEST_F(PlanTest, PrepareCoversEverySizeOfARange) {
 }
 
 TEST_F(PlanTest, WorkspaceNeverChanges) {
-  options.portable = true;
+  options.cpu_target = Target{};
   Context context(options);
   Plan plan(context, problem, "cpu", {true, true, true});
   const std::size_t before = plan.workspace_size(Direction::backward);
@@ -361,7 +361,7 @@ TEST_F(PlanTest, WorkspaceNeverChanges) {
 }
 
 TEST_F(PlanTest, WhatIsPreparedIsTold) {
-  options.portable = true;
+  options.cpu_target = Target{};
   Context context(options);
   Plan plan(context, problem, "cpu", {});
   EXPECT_FALSE(plan.is_prepared(Direction::forward, 10, 1));
@@ -392,7 +392,7 @@ struct Layer {
 // A null gradient is not computed, and those beside it come out right.
 TEST_F(PlanTest, AnySubsetOfTheGradients) {
   for (const bool portable : {true, false}) {
-    options.portable = portable || host_target().name.empty();
+    options.cpu_target = portable ? Target{} : host_target();
     Context context(options);
     Plan plan(context, problem, "cpu", {true, true, true});
     for (unsigned bits = 1; bits < 8; ++bits) {
@@ -452,7 +452,7 @@ TEST_F(PlanTest, ATuningOfTheWholeServesItsParts) {
 
 // A dy of stride 0, as the gradient of a sum is: every row is the same.
 TEST_F(PlanTest, OneRowForAll) {
-  options.portable = true;
+  options.cpu_target = Target{};
   Context context(options);
   Plan plan(context, problem, "cpu", {true, true, true});
   Layer layer(problem, 77);

@@ -88,18 +88,6 @@ TEST(MeasuredRun, QuickLooksAtAPartAndFindsTheBestOfASimpleSpace) {
   EXPECT_LE(found.against_default->ratio, 0.8);
 }
 
-TEST(MeasuredRun, InstantMeasuresNothing) {
-  // The default is a row at a time with stores past the caches: nothing promises more.
-  Machine m;
-  const TuneOutcome found = m.run(request(Effort::instant));
-  EXPECT_EQ(m.measured, 0);
-  EXPECT_TRUE(m.built.empty());
-  EXPECT_EQ(found.evidence, Evidence::default_schedule);
-  EXPECT_EQ(found.schedule, found.default_schedule);
-  EXPECT_FALSE(found.time);
-  EXPECT_FALSE(found.against_default);
-}
-
 TEST(MeasuredRun, WrongAndFailingCandidatesAreToldAndNeverWin) {
   const TuneOutcome good = Machine().run(request(Effort::exhaustive));
   Machine m;

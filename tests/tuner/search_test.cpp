@@ -528,6 +528,42 @@ TEST(Strategy, GuidedKnowsTheOrderOfValues) {
   EXPECT_GE(next[0], 5U);
 }
 
+// What is thought before anything is known decides who is looked at first; what is then found out
+// decides against it.
+TEST(Strategy, GuidedBeginsWithWhatIsThoughtBest) {
+  GuidedOptions options{.seed = 1, .starts = {}, .random = 0, .limit = 200};
+  for (std::size_t i = 0; i < kCube; ++i) options.prior.push_back(0.1 * double(i % 10));
+  options.prior[321] = -0.5;
+  const auto strategy = guided_strategy(options, cube());
+  std::vector<CandidateCost> costs(kCube);
+  costs[0] = {.state = CandidateCost::known, .cost = 1};
+  EXPECT_EQ(strategy->propose(costs, 1), std::vector<std::size_t>{321});
+  // Slow where it was thought fast, and so are those like it.
+  costs[321] = {.state = CandidateCost::known, .cost = 3};
+  for (int i = 0; i < 8; ++i) {
+    const auto next = strategy->propose(costs, 1);
+    ASSERT_EQ(next.size(), 1U);
+    EXPECT_NE(next[0] / 10, 32U);
+    costs[next[0]] = {.state = CandidateCost::known, .cost = std::exp(options.prior[next[0]])};
+  }
+}
+
+// A wrong guess of everything costs looks, not the answer.
+TEST(Strategy, GuidedFindsTheBestWhereItsPriorIsWrong) {
+  const auto cost = [](std::size_t i) {
+    const double x = double(i % 10) - 7;
+    const double y = double(i / 10 % 10) - 3;
+    return 1 + 0.1 * x * x + 0.2 * y * y;
+  };
+  int found = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    GuidedOptions options{.seed = seed, .starts = {}, .random = 16, .limit = 100};
+    for (std::size_t i = 0; i < kCube; ++i) options.prior.push_back(-0.1 * double(i % 10 < 4));
+    found += best_seen(*guided_strategy(options, cube()), cost) <= 1.1 ? 1 : 0;
+  }
+  EXPECT_GE(found, 18);
+}
+
 TEST(Search, StatusWordsParseBack) {
   for (int i = 0; i < 8; ++i) {
     const auto status = CandidateStatus(i);

@@ -246,7 +246,7 @@ class Guided : public Strategy {
     for (const std::size_t i : process_.points()) {
       const double slow = kSlow * costs[best].cost;
       const bool known = costs[i].state == CandidateCost::known;
-      values.push_back(std::log(known ? std::min(costs[i].cost, slow) : slow));
+      values.push_back(std::log(known ? std::min(costs[i].cost, slow) : slow) - prior(i));
     }
     mean_ = std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
     double variance = 0;
@@ -258,13 +258,17 @@ class Guided : public Strategy {
     weights_ = process_.weigh(values);
   }
 
+  [[nodiscard]] double prior(std::size_t i) const {
+    return options_.prior.empty() ? 0 : options_.prior[i];
+  }
+
   // costs.size(): there is none.
   [[nodiscard]] std::size_t most_promising(std::span<const CandidateCost> costs) const {
     std::size_t best = costs.size();
     double lowest = std::numeric_limits<double>::infinity();
     for (const std::size_t i : process_.pool()) {
       if (proposed_[i] || costs[i].state != CandidateCost::unknown) continue;
-      const double expected = mean_ + process_.expect(i, weights_);
+      const double expected = mean_ + prior(i) + process_.expect(i, weights_);
       const double hope = expected - kDoubt * deviation_ * std::sqrt(process_.variance(i));
       if (std::pair(hope, i) >= std::pair(lowest, best)) continue;
       best = i;
@@ -279,7 +283,7 @@ class Guided : public Strategy {
   Random random_;
   std::size_t next_start_ = 0;
   Process process_;
-  double mean_ = 0;       // of the logarithms of costs,
+  double mean_ = 0;       // of the logarithms of costs, less what was thought,
   double deviation_ = 1;  // and its spread
   std::vector<double> weights_;
 };

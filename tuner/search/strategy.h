@@ -39,11 +39,15 @@ using Coordinates = std::vector<std::vector<int>>;
 // process in which candidates are alike by the parameters they share, and a little by how near the
 // others are among the values met. Proposed is what may be fastest: the prediction less its
 // uncertainty. The first are `starts`, where there are any, or random (seeded).
+//
+// `prior`: what is thought of each candidate before any is known, the logarithm of its cost up to a
+// constant; the process is then of what costs are beside that. Empty: nothing is.
 struct GuidedOptions {
   std::uint64_t seed = 1;
   std::vector<std::size_t> starts;  // candidates
   std::size_t random = 8;           // without starts
   std::size_t limit = 64;
+  std::vector<double> prior = {};
 };
 std::unique_ptr<Strategy> guided_strategy(const GuidedOptions& options, Coordinates coordinates);
 

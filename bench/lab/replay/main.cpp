@@ -4,17 +4,27 @@
 // as `quick` did.
 //
 //   build/bin/bench_replay [--tables FOLDER] [--strategy quick,random] [--seeds 10]
-//                          [--no-starts | --shipped-starts] [--against-best] [--each]
+//                          [--no-starts | --shipped-starts] [--prior FILE] [--transfer N]
+//                          [--against-best] [--each]
 //
 // The starting points (tuner/starting_points.h) of each CPU table are chosen from the other tables;
 // --shipped-starts: those that are shipped, which these tables helped to choose; --no-starts: none,
 // the first are random.
+// --prior: what trees that never saw a table say of its candidates (learn/train.py --left-out).
+// --transfer: with what was measured of so many other problems, some 32 candidates of each
+// (tuner/transfer.h).
 // --each: a line for each table too.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <functional>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <map>
 #include <optional>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/guarded.h"
@@ -25,6 +35,7 @@
 #include "tuner/effort.h"
 #include "tuner/search/statistics.h"
 #include "tuner/starting_points.h"
+#include "tuner/transfer.h"
 
 namespace grkan {
 namespace {
@@ -33,6 +44,8 @@ struct Options {
   std::string tables = GRKAN_TABLES "/measured/zen4";
   std::vector<std::string> strategies = {"quick", "random", "thorough", "exhaustive"};
   std::uint64_t seeds = 10;
+  std::string prior;
+  std::size_t transfer = 0;
   bool no_starts = false;
   bool shipped_starts = false;
   bool against_best = false;
@@ -88,18 +101,89 @@ std::vector<Starts> starts_of(const std::vector<Table>& tables, const Options& o
   return starts;
 }
 
-ReplayResult run_effort(const Table& table, const Space& space, Effort effort, const Starts& starts,
+// What is known of a table before any of its candidates is timed.
+struct Before {
+  Starts starts;
+  std::vector<double> prior;
+};
+
+// By table and schedule: the logarithm of a cost. Lines "folder table schedule cost" with tabs.
+using Priors = std::map<std::pair<std::string, std::string>, double>;
+Priors read_priors(const std::string& path, const std::string& folder) {
+  Priors priors;
+  if (path.empty()) return priors;
+  std::ifstream file(path);
+  if (!file) fail_argument("{} can't be read", path);
+  std::string of;
+  std::string table;
+  std::string schedule;
+  double cost = 0;
+  while (file >> of >> table >> schedule >> cost) {
+    if (of == folder) priors[{table, schedule}] = cost;
+  }
+  if (priors.empty()) fail_argument("{} says nothing of tables of {}", path, folder);
+  return priors;
+}
+
+constexpr double kUnknown = std::numeric_limits<double>::infinity();
+
+std::vector<double> prior_of(const Table& table, const Priors& priors) {
+  std::vector<double> prior;
+  if (priors.empty()) return prior;
+  const std::string name = table_name(table.task, table.rows, table.inner);
+  double slowest = -std::numeric_limits<double>::infinity();
+  for (const TableCandidate& c : table.candidates) {
+    const auto known = priors.find({name, c.schedule});
+    prior.push_back(known == priors.end() ? kUnknown : known->second);
+    if (known != priors.end()) slowest = std::max(slowest, known->second);
+  }
+  // What failed was never timed.
+  std::ranges::replace(prior, kUnknown, slowest);
+  return prior;
+}
+
+// What was measured of `count` other tables of this kind, by chance, beside what was thought.
+Transfer transfer_of(const std::vector<Table>& tables, std::size_t at, const Options& options,
+                     const Priors& priors) {
+  constexpr std::size_t kCandidates = 32;
+  std::vector<std::size_t> others;
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    if (t != at && tables[t].task.sums() == tables[at].task.sums()) others.push_back(t);
+  }
+  std::mt19937_64 random(at + 1);
+  const auto some = [&](std::vector<std::size_t> of, std::size_t count) {
+    for (std::size_t i = of.size(); i > 1; --i) std::swap(of[i - 1], of[random() % i]);
+    of.resize(std::min(of.size(), count));
+    return of;
+  };
+  std::vector<TransferSample> samples;
+  for (const std::size_t t : some(others, options.transfer)) {
+    const std::vector<double> prior = prior_of(tables[t], priors);
+    std::vector<std::size_t> timed;
+    for (std::size_t i = 0; i < tables[t].candidates.size(); ++i) {
+      if (!tables[t].candidates[i].us.empty()) timed.push_back(i);
+    }
+    for (const std::size_t i : some(timed, kCandidates)) {
+      const TableCandidate& c = tables[t].candidates[i];
+      samples.push_back({t, parse_schedule(c.schedule, tables[t].target),
+                         std::log(c.ratio()) - (prior.empty() ? 0 : prior[i])});
+    }
+  }
+  return Transfer(samples);
+}
+
+ReplayResult run_effort(const Table& table, const Space& space, Effort effort, const Before& before,
                         std::uint64_t seed) {
-  const auto strategy = effort_strategy(effort, space, starts, seed);
+  const auto strategy = effort_strategy(effort, space, before.starts, seed, before.prior);
   return replay(table, *strategy, search_options(effort), seed);
 }
 
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
-                     const Starts& starts, std::uint64_t seed) {
+                     const Before& before, std::uint64_t seed) {
   if (name != "random") {
-    return run_effort(table, space, parse_effort(name), starts, seed);
+    return run_effort(table, space, parse_effort(name), before, seed);
   }
-  const ReplayResult quick = run_effort(table, space, Effort::quick, starts, seed);
+  const ReplayResult quick = run_effort(table, space, Effort::quick, before, seed);
   const auto strategy = random_strategy(seed, quick.looked_at - 1);  // less the default
   return replay(table, *strategy, search_options(Effort::quick), seed);
 }
@@ -128,6 +212,8 @@ int run(int argc, char** argv) {
   app.add_flag("--shipped-starts", options.shipped_starts,
                "The starting points that were chosen from all these tables")
       ->excludes(none);
+  app.add_option("--prior", options.prior, "What learn/train.py --left-out wrote");
+  app.add_option("--transfer", options.transfer, "Problems that were measured before");
   app.add_flag("--against-best", options.against_best,
                "Regret against the table's lowest median, not the exhaustive search's winner");
   app.add_flag("--each", options.each, "A line for each table");
@@ -142,17 +228,27 @@ int run(int argc, char** argv) {
   print_to(stdout, "{:44} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9}\n", "regret in %", "median",
            "p90", "worst", "<= 2 %", "measured", "share %", "seconds");
   const std::vector<Starts> starts = starts_of(tables, options);
+  const Priors priors =
+      read_priors(options.prior, std::filesystem::path(options.tables).filename().string());
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const Table& table = tables[t];
     const Space space = space_of(table);
     const ReplayResult exhaustive = run_effort(table, space, Effort::exhaustive, {}, 1);
     const double of_exhaustive = double(exhaustive.measurements);
+    Before before{.starts = starts[t], .prior = prior_of(table, priors)};
+    if (options.transfer > 0) {
+      const Transfer transfer = transfer_of(tables, t, options, priors);
+      before.prior.resize(space.schedules.size());
+      for (std::size_t i = 0; i < before.prior.size(); ++i) {
+        before.prior[i] += transfer.correction(space.schedules[i]);
+      }
+    }
     const std::size_t against = options.against_best ? table.best() : exhaustive.winner;
     const std::string name = table_name(table.task, table.rows, table.inner);
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        const ReplayResult result = run_one(options.strategies[k], table, space, starts[t], seed);
+        const ReplayResult result = run_one(options.strategies[k], table, space, before, seed);
         outcome.add(result, table.regret(result.winner, against), of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);

@@ -5,7 +5,7 @@
 //
 //   build/bin/bench_record --out FOLDER [--device cpu] [--problems bench/problems.jsonl]
 //                          [--candidates N] [--seed 1] [--rounds 40] [--threads 0]
-//                          [--compile-threads 2] [--most N] [--lock FILE]
+//                          [--compile-threads 2] [--target x86-64-v3] [--most N] [--lock FILE]
 //
 // --lock: a file held shared while it builds and exclusively while it times, for machines where
 // others work beside it and hold it too.
@@ -54,6 +54,7 @@ constexpr Cut kCuts[] = {{2, 1.3}, {4, 1.1}, {12, 1.0}};
 
 struct Options {
   std::string device = "cpu";
+  std::string target;
   std::string problems = "bench/problems.jsonl";
   std::string out;
   std::string lock;
@@ -267,6 +268,8 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--most", options.most, "Tables to record now, at most");
+  app.add_option("--target", options.target,
+                 "Of the CPU's kernels, one that it has; else the best it has");
   app.add_option("--lock", options.lock, "File to hold, exclusively while timing");
   CLI11_PARSE(app, argc, argv);
   int recorded = 0;
@@ -275,7 +278,9 @@ int run(int argc, char** argv) {
     if (recorded == options.most) break;
     if (std::filesystem::exists(std::filesystem::path(options.out) / name)) continue;
     // A context a table: its kernels and buffers go with it.
-    Context context({.threads = options.threads});
+    ContextOptions of_context{.threads = options.threads};
+    if (!options.target.empty()) of_context.cpu_target = parse_target(options.target);
+    Context context(of_context);
     Recorder recorder(context, job, options);
     {
       const Lock lock(options.lock, LOCK_SH);

@@ -1,10 +1,11 @@
-#include "bench/lab/cpu_model/cpu_facts.h"
+#include "cpu/facts.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
 
+#include "core/operations.h"
 #include "cpu/slices.h"
 
 namespace grkan {
@@ -22,61 +23,6 @@ constexpr double kVisitInstructions = 10;
 constexpr double kBlockInstructions = 12;
 
 double divide_up(double a, double b) { return std::ceil(a / b); }
-
-// Operations on each element: docs/cpu-kernels.md.
-struct Operations {
-  double multiplies = 0;
-  double others = 0;
-  double divisions = 0;
-  double chain = 0;  // multiplications one after another
-};
-
-// y; or w, v and dx, without what nobody asks for. Polynomials and their slopes by Horner.
-Operations element(const Task& task) {
-  const Problem& p = task.problem;
-  const double m = p.numerator_degree;
-  const double n = p.denominator_degree;
-  const bool q = p.denominator_terms() > 0;
-  const bool dx = task.gradients.dx;
-  const bool dq = dx && n > 0;
-  const bool v = dq || (task.gradients.db && q);
-  Operations ops;
-  // The slope takes all steps of P but the last.
-  if (!task.backward() || v) {
-    ops.multiplies += m;
-  } else if (dx) {
-    ops.multiplies += std::max(0.0, m - 1);
-  }
-  if (dx) ops.multiplies += std::max(0.0, m - 1) + std::max(0.0, n - 1);
-  ops.chain = std::max(m, n);
-  if (q) {
-    ops.multiplies += n;
-    ops.divisions = 1;
-    ops.multiplies += p.denominator().for_q.multiplies;
-    ops.others += p.denominator().for_q.others;
-  }
-  if (!task.backward()) return ops;
-  if (q) ops.multiplies += 1;  // w
-  if (v) {
-    ops.multiplies += 2 + p.denominator().for_slope.multiplies;  // y, v
-    ops.others += p.denominator().for_slope.others;
-  }
-  if (dx) ops.multiplies += double(dq) + double(m > 0);
-  ops.chain += 4;
-  return ops;
-}
-
-Operations sums(const Task& task) {
-  const Problem& p = task.problem;
-  const bool db = task.gradients.db && p.denominator_terms() > 0;
-  const double m = task.gradients.da ? p.numerator_degree : 0;
-  const double n = db ? p.denominator_degree : 0;
-  Operations ops;
-  ops.multiplies = std::max(0.0, std::max(m, n) - 1) + m + n;
-  // Power 0 is an addition.
-  ops.others = (task.gradients.da ? 1 : 0) + (db && p.denominator().first_power == 0 ? 1 : 0);
-  return ops;
-}
 
 class Counter {
  public:
@@ -209,17 +155,17 @@ class Counter {
 
   // The loop over the tensors, one vector.
   [[nodiscard]] CoreCounts first_step(double lanes, int unroll) const {
-    CoreCounts c = arithmetic(element(task_), lanes) + load(p_.x_type, lanes);
+    CoreCounts c = arithmetic(element_operations(task_), lanes) + load(p_.x_type, lanes);
     if (backward_) c += load(p_.y_type, lanes);
     if (writes_) c += store(out_type_, lanes);
     const bool fused = task_.sums() && !split();
-    if (fused) c += arithmetic(sums(task_), lanes);
+    if (fused) c += arithmetic(sum_operations(task_), lanes);
     if (task_.sums() && split()) c += kept() * store(p_.math_type(), lanes);
     c.loads += spilled(fused) * passes(lanes, double(size_));
     c.instructions += step_instructions() / unroll + requests(lanes, unroll);
     c.loads += requests(lanes, unroll);
-    const double chain = element(task_).chain * work_.cpu.multiply_latency.value +
-                         element(task_).divisions * work_.cpu.division_latency.value;
+    const double chain = element_operations(task_).chain * work_.cpu.multiply_latency.value +
+                         element_operations(task_).divisions * work_.cpu.division_latency.value;
     hide(c, chain, fused);
     return c;
   }
@@ -231,7 +177,7 @@ class Counter {
   }
 
   [[nodiscard]] CoreCounts second_step(double lanes) const {
-    CoreCounts c = arithmetic(sums(task_), lanes) + load(p_.x_type, lanes);
+    CoreCounts c = arithmetic(sum_operations(task_), lanes) + load(p_.x_type, lanes);
     c += kept() * load(p_.math_type(), lanes);
     c.instructions += step_instructions();
     hide(c, 3 * work_.cpu.multiply_latency.value, true);

@@ -1,4 +1,4 @@
-// What bench/lab/cpu_model/cpu_models.cpp has of a processor and no guide tells, measured on this
+// What cpu/cpu_models.cpp has of a processor and no guide tells, measured on this
 // one: rates of arithmetic, the latency of memory, streams of one core and of all, and rows read
 // side by side. No kernel of this project runs. Figures are lower quartiles; run it several times,
 // on a machine without other load.

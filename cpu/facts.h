@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "bench/lab/cpu_model/cpu_models.h"
 #include "core/target.h"
 #include "core/task.h"
+#include "cpu/cpu_models.h"
 #include "cpu/schedule.h"
 
 namespace grkan {
@@ -22,7 +22,7 @@ struct CpuWork {
   std::int64_t threads = 1;
 };
 
-// Instructions and passes (bench/lab/cpu_model/cpu_models.h).
+// Instructions and passes (cpu/cpu_models.h).
 struct CoreCounts {
   double instructions = 0;
   double multiplies = 0;

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "bench/guarded.h"
-#include "bench/lab/cpu_model/cpu_cost_model.h"
 #include "bench/lab/replay/forecast.h"
 #include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
+#include "cpu/cost_model.h"
 #include "cpu/schedule.h"
 #include "tuner/search/statistics.h"
 

@@ -1,7 +1,15 @@
-#include "bench/lab/cpu_model/cpu_cost_model.h"
+#include "cpu/cost_model.h"
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "core/cost_model.h"
+#include "core/error.h"
+#include "cpu/backend.h"
+#include "cpu/features.h"
+#include "cpu/learned_data.h"
 
 namespace grkan {
 namespace {
@@ -133,5 +141,59 @@ Prediction predict(const CpuFacts& facts, const CpuWork& work) {
 }
 
 Prediction predict(const CpuWork& work) { return predict(cpu_facts(work), work); }
+
+Prediction predict_learnt(const CpuWork& work, const Learned& learned) {
+  Prediction p = predict(work);
+  learned.judge(p, values_of(cpu_features(), CpuEstimate{work, p}), work.cpu.name);
+  return p;
+}
+
+namespace {
+
+const Learned& learned() {
+  static const Learned learned = Learned::parse(cpu_learned_data(), names_of(cpu_features()));
+  return learned;
+}
+
+class CpuCostModel final : public CostModel {
+ public:
+  explicit CpuCostModel(const DeviceInfo& device)
+      : device_(device), cpu_(cpu_model_for(device.target, device.model)) {}
+
+  [[nodiscard]] std::optional<Prediction> of_schedule(const SizedCall& call) const override {
+    const CpuWork work{.task = call.task,
+                       .schedule = CpuSchedule(call.schedule),
+                       .target = device_.target,
+                       .cpu = cpu_,
+                       .rows = call.rows,
+                       .inner = call.inner,
+                       .threads = device_.units};
+    return predict_learnt(work, learned());
+  }
+  [[nodiscard]] Prediction of_code(const SizedCall& /*call*/,
+                                   const nlohmann::json& /*counts*/) const override {
+    fail_uncounted();
+  }
+  [[nodiscard]] SampleShape sample(const SizedCall& /*call*/) const override { fail_uncounted(); }
+  [[nodiscard]] Prediction of_execution(const SizedCall& /*call*/,
+                                        const nlohmann::json& /*launches*/) const override {
+    fail_uncounted();
+  }
+
+ private:
+  [[noreturn]] static void fail_uncounted() {
+    fail(Status::unsupported, "nothing of a CPU's code is counted: its schedule tells enough");
+  }
+
+  DeviceInfo device_;
+  CpuModel cpu_;
+};
+
+}  // namespace
+
+std::unique_ptr<const CostModel> CpuBackend::cost_model_of(const DeviceInfo& device) const {
+  if (device.target.name.empty()) return nullptr;  // the portable kernels have no schedules
+  return std::make_unique<const CpuCostModel>(device);
+}
 
 }  // namespace grkan

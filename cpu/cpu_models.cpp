@@ -1,4 +1,4 @@
-#include "bench/lab/cpu_model/cpu_models.h"
+#include "cpu/cpu_models.h"
 
 #include <fmt/ranges.h>
 

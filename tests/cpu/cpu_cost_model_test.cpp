@@ -1,7 +1,5 @@
 // The CPU's cost model: one call worked out by hand on an invented CPU, laws that every prediction
 // keeps, and counts beside the compiler's code.
-#include "bench/lab/cpu_model/cpu_cost_model.h"
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +12,7 @@
 #include "codegen/compiler.h"
 #include "core/error.h"
 #include "core/random_task.h"
+#include "cpu/cost_model.h"
 #include "cpu/schedule.h"
 #include "tuner/space.h"
 
