@@ -1,15 +1,19 @@
 // What Plan::explain tells: the choice for a size, the evidence, and what the compiler said.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "core/backend.h"
 #include "core/bounds.h"
+#include "core/cost_model.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/version.h"
 #include "runtime/plan.h"
+#include "tuner/instant_run.h"
 #include "tuner/tune.h"
 
 namespace grkan {
@@ -40,7 +44,47 @@ void add_evidence(Json& json, const TuneSite& site, const Choice& choice) {
     set_null(json, "cache_entry", "no winner is stored for this task and device");
   }
   if (!json.contains("time_ns")) set_null(json, "time_ns", "never measured");
-  set_null(json, "loss_estimate", "there is no cost model for sizes between measured ones");
+}
+
+// What the schedule would take by prediction, and what tuning might gain.
+void add_prediction(Json& json, const TuneSite& site, const SizedCall& call) {
+  const DeviceInfo& device = site.device.info();
+  const std::shared_ptr<const CostModel> model = backend_of(device.target).cost_model_of(device);
+  const std::optional<Prediction> p = model ? model->of_schedule(call) : std::nullopt;
+  if (!p) {
+    const std::string why = model ? "its cost model has no answer" : "it has no cost model";
+    set_null(json, "prediction", why);
+    set_null(json, "loss_estimate", why);
+    return;
+  }
+  TuneRequest request;
+  request.task = call.task;
+  request.target = device.target;
+  request.determinism = site.determinism;
+  request.rows = call.rows;
+  request.inner = call.inner;
+  request.model = model;
+  const TuneOutcome others = instant_run(request);
+  PredictedRatio ratio;
+  if (call.schedule != others.default_schedule) {
+    const std::optional<Prediction> standard =
+        model->of_schedule({call.task, others.default_schedule, call.rows, call.inner});
+    if (standard) ratio = ratio_of(*p, *standard);
+  }
+  json["prediction"] = {
+      {"ns", p->ns},
+      {"low_ns", p->low_ns},
+      {"high_ns", p->high_ns},
+      {"basis", to_string(p->basis)},
+      {"basis_why", p->basis_why},
+      {"bound", to_string(p->bound())},
+      {"ratio_to_default", {{"median", ratio.ratio}, {"low", ratio.low}, {"high", ratio.high}}}};
+  const auto& best = others.candidates;
+  if (best.empty() || !best.front().ratio_to_default) {
+    set_null(json, "loss_estimate", "no other schedule is predicted");
+  } else {
+    json["loss_estimate"] = std::max(0.0, ratio.ratio / *best.front().ratio_to_default - 1);
+  }
 }
 
 // Empty where what the cache lacks can be compiled.
@@ -90,7 +134,9 @@ std::string Plan::explain(const Task& t, std::int64_t rows, std::int64_t inner) 
                 {{"rows", {choice.rows.low, choice.rows.high}},
                  {"inner", {choice.inner.low, choice.inner.high}}}},
                {"workspace_bytes", workspace_size(t.direction, inner)}};
-  add_evidence(json, context_.tune_site(device_), choice);
+  const TuneSite site = context_.tune_site(device_);
+  add_evidence(json, site, choice);
+  add_prediction(json, site, {t, choice.schedule, rows, inner});
   if (const auto limit = finite_below(t, choice.schedule)) {
     json["finite_below"] = *limit;
   } else {

@@ -72,6 +72,7 @@ Range PlanTable::bucket_range(std::int64_t size) {
 const std::vector<StoredWinner>& PlanTable::known_winners() {
   if (winners_) return *winners_;
   imported_ = imports_.get();
+  predicted_.clear();
   if (imported_ == nullptr) {
     return winners_.emplace(context_.cache().winners(task_, device_.target().name));
   }
@@ -104,15 +105,22 @@ std::optional<Choice> PlanTable::choose_winner_at(std::int64_t rows, std::int64_
 std::optional<Schedule> PlanTable::predict_at(std::int64_t rows, std::int64_t inner) {
   const bool asked = context_.options().effort != Effort::none;
   // On a virtual GPU predictions are asked for by `grkan tune`.
-  if (!asked || imported_ != nullptr || device_.info().is_virtual) return {};
+  if (!asked || device_.info().is_virtual) return {};
   const std::pair<int, int> place = {bucket(rows), inner_buckets_ == 1 ? 0 : bucket(inner)};
   if (const auto known = predicted_.find(place); known != predicted_.end()) return known->second;
   const auto middle = [](std::int64_t size) {
     const Range range = bucket_range(size);
     return range.low + (range.high - range.low) / 2;
   };
-  std::optional<Schedule> predicted =
-      predict_schedule(device_.info(), task_, middle(rows), inner_buckets_ == 1 ? 1 : middle(inner),
+  // As the process does from which the winners came.
+  DeviceInfo device = device_.info();
+  if (imported_ != nullptr) {
+    device.model = imported_->device.name;
+    device.units = int(imported_->device.units);
+    device.memory = imported_->device.memory_bytes;
+  }
+  const std::optional<Schedule> predicted =
+      predict_schedule(device, task_, middle(rows), inner_buckets_ == 1 ? 1 : middle(inner),
                        context_.options().determinism);
   return predicted_.emplace(place, predicted).first->second;
 }
@@ -152,7 +160,7 @@ Choice PlanTable::choose_exactly(std::int64_t rows, std::int64_t inner) {
   if (auto own = choose_winner_at(rows, inner)) return here(std::move(*own));
   if (auto whole = choose_of_whole(rows, inner)) return here(std::move(*whole));
   if (const auto predicted = predict_at(rows, inner)) {
-    return here({.schedule = *predicted, .evidence = "predicted"});
+    return here({.schedule = *predicted, .evidence = imported_ ? "imported" : "predicted"});
   }
   return here(
       {.schedule = default_schedule(task_, target, rows, inner, context_.options().determinism),
