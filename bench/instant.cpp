@@ -15,15 +15,6 @@ namespace {
 constexpr const char* kProblem = "p5q4-A-c768-g1x8-f32-last";
 constexpr std::int64_t kRows = 25216;
 
-DeviceInfo gpu(std::string_view name) {
-  const GpuModel& model = gpu_model(name);
-  DeviceInfo info;
-  info.target = {"sm_" + std::to_string(model.compute_capability)};
-  info.units = int(model.multiprocessors.value);
-  info.memory = std::int64_t(model.memory_bytes.value);
-  return info;
-}
-
 void choose(benchmark::State& state, const DeviceInfo& device, const char* direction) {
   const Task task = parse_task(std::string(direction) + kProblem);
   for (auto _ : state) {
@@ -56,7 +47,7 @@ int main(int argc, char** argv) {
   const grkan::DeviceInfo cpu = grkan::describe_cpu(0);
   // The portable kernels have nothing to choose.
   if (!cpu.target.name.empty()) grkan::add("cpu", cpu);
-  grkan::add("h200", grkan::gpu("h200"));
-  grkan::add("b200", grkan::gpu("b200"));
+  grkan::add("h200", grkan::describe_gpu(grkan::gpu_model("h200")));
+  grkan::add("b200", grkan::describe_gpu(grkan::gpu_model("b200")));
   benchmark::RunSpecifiedBenchmarks();
 }

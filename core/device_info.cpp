@@ -1,5 +1,6 @@
 #include "core/device_info.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -103,6 +104,16 @@ DeviceInfo describe_cpu(int threads) {
   info.units = threads > 0 ? threads : available_processors();
   info.memory = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   info.cache = last_level_cache();
+  return info;
+}
+
+DeviceInfo describe_gpu(const GpuModel& model) {
+  DeviceInfo info;
+  info.name = "cuda:0";
+  info.model = model.marketing;
+  info.target = {fmt::format("sm_{}", model.compute_capability)};
+  info.units = int(model.multiprocessors.value);
+  info.memory = std::int64_t(model.memory_bytes.value);
   return info;
 }
 

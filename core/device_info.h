@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/gpu_models.h"
 #include "core/target.h"
 
 namespace grkan {
@@ -31,6 +32,8 @@ DeviceKind device_kind(std::string_view name);
 
 // This machine's CPU, of which a call may use that many threads (0: all this process may run on).
 DeviceInfo describe_cpu(int threads = 0);
+// A GPU that is such a model, as its driver would tell of it.
+DeviceInfo describe_gpu(const GpuModel& model);
 
 // The number of processors this process may run on.
 int available_processors();

@@ -1,12 +1,7 @@
 # Writes OUTPUT: grkan::FUNCTION, declared in HEADER, which gives the text of FILE, if its checksum is right:
 #   cmake -DFILE=cuda/learned.txt -DHEADER=cuda/learned_data.h -DFUNCTION=cuda_learned_data -DOUTPUT=... -P embed_learned.cmake
-file(READ ${FILE}.sha256 expected)
-string(REGEX MATCH "^[0-9a-f]+" expected "${expected}")
-file(SHA256 ${FILE} found)
-if(NOT found STREQUAL expected)
-  message(FATAL_ERROR "${FILE} has the SHA-256 ${found}, but the file beside it says '${expected}'; "
-                      "check both out again, or make them with bench/lab/learn/train.py")
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/../cmake/checksum.cmake)
+check_sha256(${FILE} "make them with bench/lab/learn/train.py")
 file(READ ${FILE} text)
 string(LENGTH "${text}" length)
 # Compilers take literals of 64 KiB; strings side by side are one.

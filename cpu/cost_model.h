@@ -3,10 +3,8 @@
 // (core/learned.h) is told its parts. docs/prediction.md explains it.
 //
 //   CpuWork work{task, schedule, target, cpu_model_for(target, machine), rows, inner, threads};
-//   predict(work).seconds
+//   predict(work).ns
 #pragma once
-
-#include <string_view>
 
 #include "core/learned.h"
 #include "core/prediction.h"

@@ -123,7 +123,7 @@ CodeEstimate estimate_main(const GpuCall& call, const CudaLaunch& launch) {
   WarpInstructions one = of_element(call);
   // What does not fit goes out and comes back, once a row of a thread.
   one.memory += 1.5 * std::max(0.0, asked - 4 - given) / s.columns;
-  code.instructions = plus({}, one, of_warps);
+  code.facts.instructions = plus({}, one, of_warps);
   // A warp begins with coefficients and addresses, and ends with its block's sums.
   WarpInstructions ends{
       .integer = 60, .memory = double(p.numerator_terms() + p.denominator_terms()), .other = 20};
@@ -133,21 +133,22 @@ CodeEstimate estimate_main(const GpuCall& call, const CudaLaunch& launch) {
     ends.fp64 += 6 * terms;
     ends.other += 4 * terms;
   }
-  code.instructions = plus(code.instructions, ends, warps);
+  code.facts.instructions = plus(code.facts.instructions, ends, warps);
 
   const double accesses = (call.task.backward() ? 2.0 : 1.0) +
                           (!call.task.backward() || call.task.gradients.dx ? 1.0 : 0.0);
-  code.requests =
+  code.facts.requests =
       accesses / s.columns * of_warps + warps * (p.numerator_terms() + p.denominator_terms());
   if (sums) {
-    code.shared_passes = 2.5 * terms / (s.run * s.columns) * of_warps + 12 * terms * warps;
-    if (s.sums == CudaSchedule::last_block) code.atomic_passes = code.most_line_passes = blocks;
+    code.facts.shared_passes = 2.5 * terms / (s.run * s.columns) * of_warps + 12 * terms * warps;
+    if (s.sums == CudaSchedule::last_block)
+      code.facts.atomic_passes = code.facts.most_line_passes = blocks;
     if (s.sums == CudaSchedule::block_atomics) {
       const double added = double(cuda_tile(call.task, s).segments) * terms * blocks;
       const double gradients = double(p.numerator_groups * p.numerator_terms() +
                                       p.denominator_groups * p.denominator_terms());
-      code.atomic_passes = added * 4 / kSector;
-      code.most_line_passes = code.atomic_passes * std::min(1.0, kLine / 4 / gradients);
+      code.facts.atomic_passes = added * 4 / kSector;
+      code.facts.most_line_passes = code.facts.atomic_passes * std::min(1.0, kLine / 4 / gradients);
     }
   }
   return code;
@@ -157,12 +158,12 @@ CodeEstimate estimate_second_pass(const CudaLaunch& launch, double steps) {
   const double warps =
       double(launch.second_pass_blocks) * std::ceil(launch.second_pass_threads / kWarp);
   CodeEstimate code;
-  code.instructions = {.fp64 = warps * (6 + 4 * steps),
-                       .integer = warps * (50 + 10 * steps),
-                       .memory = warps * (15 + 4 * steps),
-                       .other = warps * (30 + 6 * steps)};
-  code.requests = warps * (4 + 4 * steps);
-  code.shared_passes = warps * 12;
+  code.facts.instructions = {.fp64 = warps * (6 + 4 * steps),
+                             .integer = warps * (50 + 10 * steps),
+                             .memory = warps * (15 + 4 * steps),
+                             .other = warps * (30 + 6 * steps)};
+  code.facts.requests = warps * (4 + 4 * steps);
+  code.facts.shared_passes = warps * 12;
   return code;
 }
 

@@ -15,11 +15,7 @@ namespace grkan {
 struct CodeEstimate {
   int registers = 32;            // of a thread
   std::size_t shared_bytes = 0;  // of a block
-  WarpInstructions instructions;
-  double requests = 0;  // of warps, of global memory
-  double shared_passes = 0;
-  double atomic_passes = 0;
-  double most_line_passes = 0;
+  LaunchFacts facts;             // of these: instructions, requests, passes
 };
 
 // Of the launch's main kernel.

@@ -8,7 +8,7 @@
 //   static:    counts = the compiler's `count` for task, schedule, target, rows, inner and the
 //              model's multiprocessors (core/compiler_api.h)
 //              facts = static_facts(call, counts);
-//   predict(facts, call.gpu).seconds
+//   predict(facts, call.gpu).ns
 #pragma once
 
 #include <span>

@@ -485,15 +485,9 @@ std::vector<LaunchFacts> estimated_facts(const GpuCall& call, const CudaLaunch& 
   std::vector<LaunchFacts> facts;
   add_clears(facts, call, false);
   const auto add = [&](const CodeEstimate& code, auto&& describe) {
-    LaunchFacts f;
-    f.instructions = code.instructions;
-    f.requests = code.requests;
-    f.shared_passes = code.shared_passes;
-    f.atomic_passes = code.atomic_passes;
-    f.most_line_passes = code.most_line_passes;
+    LaunchFacts& f = facts.emplace_back(code.facts);
     describe(f, call, launch);
     set_resident_blocks(f, call, code.registers, code.shared_bytes);
-    facts.push_back(std::move(f));
   };
   add(estimate_main(call, launch), describe_main);
   facts.back().sectors = sectors_of(call);

@@ -49,7 +49,7 @@ void add_evidence(Json& json, const TuneSite& site, const Choice& choice) {
 // What the schedule would take by prediction, and what tuning might gain.
 void add_prediction(Json& json, const TuneSite& site, const SizedCall& call) {
   const DeviceInfo& device = site.device.info();
-  const std::shared_ptr<const CostModel> model = backend_of(device.target).cost_model_of(device);
+  const auto model = backend_of(device.target).cost_model_of(device);
   const std::optional<Prediction> p = model ? model->of_schedule(call) : std::nullopt;
   if (!p) {
     const std::string why = model ? "its cost model has no answer" : "it has no cost model";
@@ -57,14 +57,8 @@ void add_prediction(Json& json, const TuneSite& site, const SizedCall& call) {
     set_null(json, "loss_estimate", why);
     return;
   }
-  TuneRequest request;
-  request.task = call.task;
-  request.target = device.target;
-  request.determinism = site.determinism;
-  request.rows = call.rows;
-  request.inner = call.inner;
-  request.model = model;
-  const TuneOutcome others = instant_run(request);
+  const TuneOutcome others =
+      instant_run(device, call.task, call.rows, call.inner, site.determinism);
   PredictedRatio ratio;
   if (call.schedule != others.default_schedule) {
     const std::optional<Prediction> standard =

@@ -13,8 +13,8 @@
 namespace grkan {
 namespace {
 
-// Looked at: a prediction takes microseconds. What may be wrong is known of choices among so many
-// (bench/lab/learn/train.py); among more, the luckiest would be further off.
+// Looked at: a prediction takes microseconds. How wrong it may be is known of choices among some
+// hundred (bench/lab/learn/train.py); of many more, the luckiest would be further off.
 constexpr std::size_t kMostCandidates = 512;
 // Told of, the best.
 constexpr std::size_t kMostTold = 8;
@@ -58,17 +58,11 @@ void choose(TuneOutcome& found, std::vector<Candidate> all, const Space& space,
     return *std::ranges::find(all, index, &Candidate::index);
   };
   const Candidate& winner = at(choice.winner);
-  found.schedule = space.schedules[choice.winner];
+  set_choice(found, choice, space, [&](std::size_t i) { return at(i).against_default; });
   found.evidence = Evidence::predicted_static;
   found.prediction = winner.prediction;
   found.time = time_of(winner.prediction);
   found.default_time = time_of(all.front().prediction);
-  const PredictedRatio& ratio = winner.against_default;
-  found.against_default = Comparison{.ratio = ratio.ratio, .low = ratio.low, .high = ratio.high};
-  if (const auto& over = choice.passed_over) {
-    found.passed_over = {space.schedules[*over], at(*over).against_default};
-  }
-  for (const std::size_t i : choice.near_ties) found.near_ties.push_back(space.schedules[i]);
   std::ranges::stable_sort(all, {}, [](const Candidate& c) { return c.against_default.ratio; });
   for (const Candidate& c : all) {
     if (found.candidates.size() == kMostTold) break;
@@ -94,9 +88,8 @@ TuneOutcome instant_run(const TuneRequest& request) {
   return found;
 }
 
-std::optional<Schedule> predict_schedule(const DeviceInfo& device, const Task& task,
-                                         std::int64_t rows, std::int64_t inner,
-                                         Determinism determinism) {
+TuneOutcome instant_run(const DeviceInfo& device, const Task& task, std::int64_t rows,
+                        std::int64_t inner, Determinism determinism) {
   TuneRequest request;
   request.model = backend_of(device.target).cost_model_of(device);
   request.task = task;
@@ -105,7 +98,13 @@ std::optional<Schedule> predict_schedule(const DeviceInfo& device, const Task& t
   request.rows = rows;
   request.inner = inner;
   request.effort = Effort::instant;
-  const TuneOutcome found = instant_run(request);
+  return instant_run(request);
+}
+
+std::optional<Schedule> predict_schedule(const DeviceInfo& device, const Task& task,
+                                         std::int64_t rows, std::int64_t inner,
+                                         Determinism determinism) {
+  const TuneOutcome found = instant_run(device, task, rows, inner, determinism);
   if (found.schedule == found.default_schedule) return {};
   return found.schedule;
 }

@@ -14,6 +14,10 @@ namespace grkan {
 // Without a model, or with one that tells too little of a schedule, the default is the answer.
 TuneOutcome instant_run(const TuneRequest& request);
 
+// The same of a device, by its cost model.
+TuneOutcome instant_run(const DeviceInfo& device, const Task& task, std::int64_t rows,
+                        std::int64_t inner, Determinism determinism);
+
 // The schedule that is safely faster than the default on a device; nothing: there is none.
 std::optional<Schedule> predict_schedule(const DeviceInfo& device, const Task& task,
                                          std::int64_t rows, std::int64_t inner,

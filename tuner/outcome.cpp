@@ -23,6 +23,18 @@ SpaceOutcome space_outcome(const Space& space, const std::vector<CandidateOutcom
   return outcome;
 }
 
+void set_choice(TuneOutcome& found, const SafeChoice& choice, const Space& space,
+                const std::function<PredictedRatio(std::size_t)>& against_default) {
+  found.schedule = space.schedules[choice.winner];
+  found.default_schedule = space.schedules.front();
+  const PredictedRatio ratio = against_default(choice.winner);
+  found.against_default = Comparison{.ratio = ratio.ratio, .low = ratio.low, .high = ratio.high};
+  if (const auto& over = choice.passed_over) {
+    found.passed_over = {space.schedules[*over], against_default(*over)};
+  }
+  for (const std::size_t i : choice.near_ties) found.near_ties.push_back(space.schedules[i]);
+}
+
 std::optional<TimeNs> time_of(const std::vector<double>& seconds) {
   if (seconds.empty()) return {};
   const Summary s = summarize(seconds);

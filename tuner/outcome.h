@@ -1,7 +1,9 @@
 // Outcome: what a tuning found at one size.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +12,7 @@
 #include "cache/winner.h"
 #include "core/prediction.h"
 #include "core/schedule.h"
+#include "tuner/safe_choice.h"
 #include "tuner/search/search.h"
 #include "tuner/search/statistics.h"
 #include "tuner/space.h"
@@ -64,6 +67,10 @@ struct TuneOutcome {
   bool out_of_time = false;
   double wall_seconds = 0;
 };
+
+// What was chosen by predictions: schedule, default, how they compare, what was passed over, ties.
+void set_choice(TuneOutcome& found, const SafeChoice& choice, const Space& space,
+                const std::function<PredictedRatio(std::size_t)>& against_default);
 
 // Seconds as winners keep them; nothing for no sample.
 std::optional<TimeNs> time_of(const std::vector<double>& seconds);

@@ -336,8 +336,7 @@ class PredictedRun {
   [[nodiscard]] TuneOutcome outcome() const {
     const Candidate& winner = candidates_[choice_.winner];
     TuneOutcome found;
-    found.schedule = space_.schedules[choice_.winner];
-    found.default_schedule = space_.schedules[0];
+    set_choice(found, choice_, space_, [this](std::size_t i) { return against_default(i); });
     found.prediction = *winner.best();
     found.gpu = gpu_.name;
     found.evidence =
@@ -345,12 +344,6 @@ class PredictedRun {
     found.time = time_of(*found.prediction);
     found.default_time = time_of(*candidates_[0].best());
     if (winner.executed) found.error_scaled = finite(winner.error_scaled);
-    const PredictedRatio ratio = against_default(choice_.winner);
-    found.against_default = Comparison{.ratio = ratio.ratio, .low = ratio.low, .high = ratio.high};
-    if (const auto& over = choice_.passed_over) {
-      found.passed_over = {space_.schedules[*over], against_default(*over)};
-    }
-    for (const std::size_t i : choice_.near_ties) found.near_ties.push_back(space_.schedules[i]);
     found.candidates = candidate_outcomes();
     found.space = space_outcome(space_, found.candidates);
     for (std::size_t i = 0; i < candidates_.size(); ++i) {

@@ -93,7 +93,9 @@ std::vector<OwnLine> own_lines(const TuneRequest& request,
   for (std::size_t i = 0; i < schedules.size(); ++i) places[schedules[i]] = i;
   const Json head = head_of(request, schedules.front());
   std::vector<OwnLine> own;
+  const std::string task = to_string(request.task);
   for (const std::string& text : request.recorded) {
+    if (text.find(task) == std::string::npos) continue;  // most are of other tasks
     Json line = Json::parse(text, nullptr, false);
     if (!fits(line, request, head)) continue;
     const auto schedule = line.find("schedule");

@@ -1,6 +1,5 @@
 #include "tuner/request.h"
 
-#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -21,21 +20,18 @@ Space request_space(const TuneRequest& r) {
 namespace {
 
 // What is thought of each candidate: by the model, and by what the device took for other problems.
-// Empty where the model says nothing of the default; what it says nothing of is thought the worst.
+// Empty where the model says nothing of the default.
 std::vector<double> prior_of(const TuneRequest& r, const Space& space) {
   std::vector<double> prior;
   if (r.model == nullptr) return prior;
   const Transfer transfer(transfer_samples(r));
-  double slowest = -std::numeric_limits<double>::infinity();
   for (const Schedule& schedule : space.schedules) {
     const std::optional<Prediction> p = r.model->of_schedule(
         {.task = r.task, .schedule = schedule, .rows = r.rows, .inner = r.inner});
     if (!p && prior.empty()) return prior;
-    const double cost = p ? p->log_cost + transfer.correction(schedule) : 0;
-    prior.push_back(p ? cost : std::numeric_limits<double>::infinity());
-    if (p) slowest = std::max(slowest, cost);
+    prior.push_back(p ? p->log_cost + transfer.correction(schedule)
+                      : std::numeric_limits<double>::infinity());
   }
-  for (double& cost : prior) cost = std::min(cost, slowest);
   return prior;
 }
 

@@ -30,8 +30,8 @@ struct Space {
 Space enumerate_space(const Task& task, const Target& target, Determinism determinism,
                       std::int64_t rows, std::int64_t inner = 1);
 
-// The same, or where that is a large one, `most` of it by chance (the same each time), which takes
-// a millisecond: the default first, then the nearer to it first.
+// The same, or where that is a large one, `most` of it by chance, which takes a millisecond: the
+// default first, then the nearer to it first.
 Space sample_space(const Task& task, const Target& target, Determinism determinism,
                    std::int64_t rows, std::int64_t inner, std::size_t most, std::uint64_t seed);
 

@@ -1,9 +1,8 @@
 #include "bench/lab/executed_call.h"
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
+#include "core/device_info.h"
 #include "core/occupancy.h"
 #include "cuda/launch.h"
 #include "tests/support/virtual_sample.h"
@@ -26,7 +25,7 @@ std::vector<Task> kat_tasks(std::span<const std::int64_t> channels) {
   return all;
 }
 
-Target target_of(const GpuModel& gpu) { return {fmt::format("sm_{}", gpu.compute_capability)}; }
+Target target_of(const GpuModel& gpu) { return describe_gpu(gpu).target; }
 
 nlohmann::json report_launch(const vgpu::LaunchResult& result, const KernelResources& compiled,
                              vgpu::Dim3 grid, vgpu::Dim3 block, const GpuModel& gpu) {

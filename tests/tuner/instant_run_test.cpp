@@ -17,16 +17,7 @@
 namespace grkan {
 namespace {
 
-DeviceInfo gpu(std::string_view name) {
-  const GpuModel& model = gpu_model(name);
-  DeviceInfo info;
-  info.name = "cuda:0";
-  info.model = model.marketing;
-  info.target = {"sm_" + std::to_string(model.compute_capability)};
-  info.units = int(model.multiprocessors.value);
-  info.memory = std::int64_t(model.memory_bytes.value);
-  return info;
-}
+DeviceInfo gpu(std::string_view name) { return describe_gpu(gpu_model(name)); }
 
 DeviceInfo cpu(std::string_view target) {
   DeviceInfo info;

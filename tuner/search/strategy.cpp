@@ -185,6 +185,7 @@ class Guided : public Strategy {
         random_(options.seed, options.starts.empty() ? std::min(options.random, options.limit) : 0),
         process_(std::move(coordinates)) {
     fill_pool();
+    take_unknown_for_slowest(options_.prior);
   }
 
   std::vector<std::size_t> propose(std::span<const CandidateCost> costs,
@@ -218,6 +219,14 @@ class Guided : public Strategy {
 
   // Of larger spaces, so many random ones are looked at with care, and all neighbours of the best.
   static constexpr std::size_t kPool = 8192;
+
+  static void take_unknown_for_slowest(std::vector<double>& prior) {
+    double slowest = -std::numeric_limits<double>::infinity();
+    for (const double cost : prior) {
+      if (std::isfinite(cost)) slowest = std::max(slowest, cost);
+    }
+    for (double& cost : prior) cost = std::min(cost, slowest);
+  }
 
   void fill_pool() {
     std::vector<std::size_t> order = permutation(process_.size(), options_.seed);

@@ -41,7 +41,8 @@ using Coordinates = std::vector<std::vector<int>>;
 // uncertainty. The first are `starts`, where there are any, or random (seeded).
 //
 // `prior`: what is thought of each candidate before any is known, the logarithm of its cost up to a
-// constant; the process is then of what costs are beside that. Empty: nothing is.
+// constant; the process is then of what costs are beside that. Infinite: it is unknown, and taken
+// for the slowest. Empty: nothing is thought.
 struct GuidedOptions {
   std::uint64_t seed = 1;
   std::vector<std::size_t> starts;  // candidates

@@ -173,7 +173,6 @@ class Tables:
 class Learner:
     """A backend's: what is learnt, and from which tables."""
 
-    name: str
     tables: Tables
     physics: float  # the share of the cost model's logarithm
     group: Callable[[str, str], str]  # tables (name, device) of one group are left out together
@@ -357,18 +356,15 @@ def write(path: Path, text: str) -> None:
     print(f"{path.relative_to(ROOT)}: {len(text)} bytes")
 
 
-def told(program: Path, measured: Path, facts: Path | None = None, counts: str = "") -> str:
-    command = [str(program), "--measured", str(measured)]
-    if facts is not None:
-        command += ["--facts", str(facts), "--counts", counts]
+def told(program: Path, *arguments: str | Path) -> str:
+    command = [str(program), *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def logged(program: Path, files: list[Path], kind: str) -> list[Tables]:
     parts = []
     for file in files:
-        command = [str(program), "--log", str(file), "--kind", kind]
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        text = told(program, "--log", file, "--kind", kind)
         if text.count("\n") > 1:
             parts.append(Tables.read(text, file.stem))
     return parts
@@ -408,10 +404,10 @@ def gpu_learner(
 ) -> tuple[Learner, Array]:
     """And the physics' logarithm as it was before any time of a GPU was known (terms.py)."""
     measured, facts = tables / "measured/h200", tables / "facts/h200"
-    data = Tables.read(told(program, measured, facts, counts), "h200")
+    told_by = ("--measured", measured, "--facts", facts, "--counts")
+    data = Tables.read(told(program, *told_by, counts), "h200")
     others = logged(program, more, "cuda") if counts == "estimated" else []
     learner = Learner(
-        name="cuda",
         tables=Tables.joined([data, *others]),
         physics=1,
         group=lambda name, device: name,
@@ -422,7 +418,7 @@ def gpu_learner(
     _, _, launches = read_facts(str(facts), known, "from_code")
     before = np.log(predict(launches, BEFORE)) + np.log(1e3)
     if counts == "estimated":  # as wrong as both
-        counted = Tables.read(told(program, measured, facts, "from_code"), "h200")
+        counted = Tables.read(told(program, *told_by, "from_code"), "h200")
         before += data.log_physics - counted.log_physics
     # Of what is sent in nothing older is known than the model of now.
     return learner, np.concatenate([before, *(other.log_physics for other in others)])
@@ -431,10 +427,9 @@ def gpu_learner(
 def cpu_learner(program: Path, tables: Path, more: list[Path]) -> Learner:
     parts = []
     for folder in sorted(path for path in (tables / "measured").iterdir() if path.name != "h200"):
-        parts.append(Tables.read(told(program, folder), folder.name))
+        parts.append(Tables.read(told(program, "--measured", folder), folder.name))
     parts += logged(program, more, "cpu")
     return Learner(
-        name="cpu",
         tables=Tables.joined(parts),
         physics=0.5,
         group=problem_of,
@@ -467,6 +462,43 @@ def learn_gpu(options: argparse.Namespace, counts: str, path: str) -> None:
     write(ROOT / path, data_text(gpu, trees, about, bands(gpu, cost, before, times)))
 
 
+def learn_cpu(options: argparse.Namespace, path: str) -> None:
+    cpu = cpu_learner(options.program, options.tables, options.more)
+    t = cpu.tables
+    print(f"CPU: {len(t.names)} tables, {len(t.x)} schedules")
+    by_device = {
+        name: np.array([device == name for device in t.device]) for name in sorted(set(t.device))
+    }
+
+    def judge_each(log_cost: Array, what: str) -> None:
+        for name, tables in by_device.items():
+            judge(t.some(tables), log_cost[tables[t.table]], f"CPU {name}: a {what} left out")
+
+    cost = cpu.left_out(cpu.group, cpu.folds)
+    if options.left_out is not None:
+        with options.left_out.open("w") as out:
+            for at, place in enumerate(t.table):
+                words = (t.device[place], t.names[place], t.schedule[at], f"{cost[at]:.6g}")
+                print(*words, sep="\t", file=out)
+    judge_each(cost, "problem")
+    apart = {kind: cpu.left_out(group, 1000) for kind, group in cpu.apart.items()}
+    for kind, log_cost in apart.items():
+        judge_each(log_cost, kind)
+    if options.judge:
+        return
+    every = np.ones(len(t.x), bool)
+    trees = cpu.fit(every, cpu.best_size(every))
+    known = zip(t.known_as, t.device, strict=True)
+    timed = sorted({name for name, device in known if OLDER_KERNELS not in device})
+    about = {
+        "from": f"{len(t.names)} tables of {' '.join(timed)}, {len(t.x)} schedules",
+        "devices": " ".join(timed),
+        "unseen": "trees",
+    }
+    times = dict.fromkeys(("learnt", "far", "unseen"), t.log_physics)
+    write(ROOT / path, data_text(cpu, trees, about, bands(cpu, cost, apart["target"], times)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tables", type=Path, default=ROOT / "build/bench/lab/tables")
@@ -482,53 +514,7 @@ def main() -> None:
         learn_gpu(options, "from_code", "cuda/learned.txt")
         learn_gpu(options, "estimated", "cuda/learned_estimated.txt")
     if options.only != "cuda":
-        cpu = cpu_learner(options.program, options.tables, options.more)
-        t = cpu.tables
-        print(f"CPU: {len(t.names)} tables, {len(t.x)} schedules")
-        cost = cpu.left_out(cpu.group, cpu.folds)
-        if options.left_out is not None:
-            with options.left_out.open("w") as out:
-                for at, place in enumerate(t.table):
-                    words = (t.device[place], t.names[place], t.schedule[at], f"{cost[at]:.6g}")
-                    print(*words, sep="\t", file=out)
-        by_device = {
-            name: np.array([device == name for device in t.device]) for name in set(t.device)
-        }
-        for name in sorted(by_device):
-            judge(
-                t.some(by_device[name]),
-                cost[by_device[name][t.table]],
-                f"CPU {name}: a problem left out",
-            )
-        unseen = cost
-        for kind, group in cpu.apart.items():
-            apart = cpu.left_out(group, 1000)
-            for name in sorted(by_device):
-                judge(
-                    t.some(by_device[name]),
-                    apart[by_device[name][t.table]],
-                    f"CPU {name}: a {kind} left out",
-                )
-            if kind == "target":
-                unseen = apart
-        if not options.judge:
-            size = cpu.best_size(np.ones(len(t.x), bool))
-            trees = cpu.fit(np.ones(len(t.x), bool), size)
-            times = dict.fromkeys(("learnt", "far", "unseen"), t.log_physics)
-            timed = sorted(
-                {
-                    name
-                    for name, device in zip(t.known_as, t.device, strict=True)
-                    if OLDER_KERNELS not in device
-                }
-            )
-            about = {
-                "from": f"{len(t.names)} tables of {' '.join(timed)}, {len(t.x)} schedules",
-                "devices": " ".join(timed),
-                "unseen": "trees",
-            }
-            lines = bands(cpu, cost, unseen, times)
-            write(ROOT / "cpu/learned.txt", data_text(cpu, trees, about, lines))
+        learn_cpu(options, "cpu/learned.txt")
 
 
 if __name__ == "__main__":

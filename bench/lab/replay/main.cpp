@@ -125,20 +125,16 @@ Priors read_priors(const std::string& path, const std::string& folder) {
   return priors;
 }
 
-constexpr double kUnknown = std::numeric_limits<double>::infinity();
-
 std::vector<double> prior_of(const Table& table, const Priors& priors) {
   std::vector<double> prior;
   if (priors.empty()) return prior;
   const std::string name = table_name(table.task, table.rows, table.inner);
-  double slowest = -std::numeric_limits<double>::infinity();
   for (const TableCandidate& c : table.candidates) {
     const auto known = priors.find({name, c.schedule});
-    prior.push_back(known == priors.end() ? kUnknown : known->second);
-    if (known != priors.end()) slowest = std::max(slowest, known->second);
+    // What failed was never timed.
+    prior.push_back(known == priors.end() ? std::numeric_limits<double>::infinity()
+                                          : known->second);
   }
-  // What failed was never timed.
-  std::ranges::replace(prior, kUnknown, slowest);
   return prior;
 }
 
