@@ -37,6 +37,7 @@ std::optional<FoundWinner> grade(const StoredWinner& stored, const WinnerQuery& 
   found.tuned_distance = octaves(w.tuned_rows, query.rows) + octaves(w.tuned_inner, query.inner);
   const bool here = same_device(w.device, query.device);
   const bool holds = w.rows.holds(query.rows) && w.inner.holds(query.inner);
+  if (stored.prebuilt && !(here && holds)) return std::nullopt;
   if (w.evidence == Evidence::measured) {
     if (!here) {
       found.grade = Grade::same_architecture;

@@ -46,7 +46,8 @@ struct FoundWinner {
 
 // The best answer, or nothing. Within a grade: undisturbed first, then the nearer range, the user's
 // over a prebuilt one, better evidence, later date, smaller hash. Entries of another task,
-// architecture or determinism never answer, and predictions and defaults only where they hold.
+// architecture or determinism never answer; predictions, defaults and what is prebuilt only where
+// they hold, and the latter on their device: who tuned here knows how far that is true.
 std::optional<FoundWinner> choose_winner(const std::vector<StoredWinner>& winners,
                                          const WinnerQuery& query);
 

@@ -1,11 +1,12 @@
 // grkan cache list, show, verify, merge, export: what lies in the cache folder, what other folders
-// have, and what others may learn from.
+// have, and what others may learn from or install.
 #include <fmt/format.h>
 
 #include <fstream>
 #include <memory>
 
 #include "cache/inventory.h"
+#include "cache/layer.h"
 #include "cache/measurements.h"
 #include "cache/merge.h"
 #include "cli/options.h"
@@ -20,6 +21,7 @@ struct CacheOptionsOfVerb {
   std::string name;
   std::vector<std::string> sources;
   std::string measurements;  // a file to write
+  std::string winners;       // a folder to write
 };
 
 VerbResult list(const std::string& folder) {
@@ -145,7 +147,7 @@ VerbResult merge(const std::string& folder, const std::vector<std::string>& sour
 }
 
 // All lines of all logs in one file, for bench/lab/learn/train.py --more.
-VerbResult export_measurements(const std::string& folder, const std::string& path) {
+void export_measurements(const std::string& folder, const std::string& path, VerbResult& result) {
   const std::vector<std::string> lines = read_measurements(
       folder, {}, {},
       [](const std::string& why) { print_to(stderr, "grkan: left out: {}\n", why); });
@@ -156,9 +158,31 @@ VerbResult export_measurements(const std::string& folder, const std::string& pat
   for (const std::string& line : lines) file << line << '\n';
   file.close();
   if (!file) fail(Status::io_error, "{} can't be written", path);
+  result.document["path"] = path;
+  result.document["measurements"] = lines.size();
+  result.text += fmt::format("{}: {} measurements of {}\n", path, lines.size(), folder);
+}
+
+// Winners to install with a program.
+void export_winners(const std::string& folder, const std::string& layer, VerbResult& result) {
+  const LayerExport exported = export_layer(folder, layer);
+  for (const CacheDefect& defect : exported.defects) {
+    print_to(stderr, "grkan: left out: {}: {}\n", defect.path, defect.why);
+  }
+  result.document["layer"] = layer;
+  result.document["winners"] = exported.winners;
+  result.document["defaults"] = exported.defaults;
+  result.document["outranked"] = exported.outranked;
+  result.text += fmt::format(
+      "{}: {} winners of {}; {} of the default schedule and {} that others outrank were left out\n",
+      layer, exported.winners, folder, exported.defaults, exported.outranked);
+}
+
+VerbResult export_some(const std::string& folder, const CacheOptionsOfVerb& options) {
   VerbResult result;
-  result.document = {{"folder", folder}, {"path", path}, {"measurements", lines.size()}};
-  result.text = fmt::format("{}: {} measurements of {}\n", path, lines.size(), folder);
+  result.document["folder"] = folder;
+  if (!options.measurements.empty()) export_measurements(folder, options.measurements, result);
+  if (!options.winners.empty()) export_winners(folder, options.winners, result);
   return result;
 }
 
@@ -179,12 +203,16 @@ Verb add_cache(CLI::App& app) {
   merge_command->add_option("source", options->sources, "Other cache folders; only read")
       ->required();
   CLI::App* export_command = command->add_subcommand(
-      "export", "Write every measurement into one file, for others to learn from");
-  export_command->add_option("--measurements", options->measurements, "The file to write")
-      ->required();
+      "export", "Write measurements for others to learn from, or winners to install");
+  export_command->add_option("--measurements", options->measurements,
+                             "A file to write, of every measurement");
+  export_command->add_option(
+      "--winners", options->winners,
+      "A folder to write, new or empty, of the winners that are not defaults");
+  export_command->require_option(1, 2);
   return {command, [=] {
             const std::string folder = cache_folder(options->folder);
-            if (export_command->parsed()) return export_measurements(folder, options->measurements);
+            if (export_command->parsed()) return export_some(folder, *options);
             if (list_command->parsed()) return list(folder);
             if (show_command->parsed()) return show(folder, options->name);
             if (merge_command->parsed()) return merge(folder, options->sources);

@@ -9,6 +9,9 @@ install(TARGETS grkan_compiler grkan_virtual_cuda LIBRARY DESTINATION ${CMAKE_IN
 install(TARGETS grkan_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY runtime/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+# Winners found by scripts/winners; libgrkan and the command know where they lie from them.
+install(DIRECTORY winners DESTINATION ${CMAKE_INSTALL_DATADIR}/grkan)
+
 # find_package(grkan).
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/grkan)
 install(EXPORT grkanTargets NAMESPACE grkan:: DESTINATION ${package})

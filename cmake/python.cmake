@@ -8,6 +8,7 @@ install(CODE "file(RENAME \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/grkan/lib/$<T
                           \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/grkan/lib/$<TARGET_SONAME_FILE_NAME:grkan>\")"
         COMPONENT python EXCLUDE_FROM_ALL)
 install(TARGETS grkan_cli RUNTIME DESTINATION grkan/bin COMPONENT python EXCLUDE_FROM_ALL)
+install(DIRECTORY winners DESTINATION grkan COMPONENT python EXCLUDE_FROM_ALL)
 install(DIRECTORY runtime/include/ DESTINATION grkan/include COMPONENT python EXCLUDE_FROM_ALL)
 
 # Licences of what is inside those files, as Debian's packages have them, and of compat/initial.json.

@@ -57,12 +57,16 @@ std::vector<std::string> places_beside(std::string_view library) {
 
 std::vector<PrebuiltFolder> prebuilt_folders() {
   std::vector<PrebuiltFolder> folders;
-  const fs::path beside = fs::path(own().folder).parent_path();
+  const fs::path from = own().folder;
+  const fs::path libraries = own().library ? from : from / GRKAN_LIBRARIES_FROM_COMMAND;
+  const fs::path shared = (libraries / GRKAN_SHARED_FROM_LIBRARY).lexically_normal();
   std::error_code ignored;
-  if (fs::exists(beside / "winners", ignored) || fs::exists(beside / "binaries", ignored)) {
-    folders.push_back({.folder = beside.string(), .trust = writers_of(own().folder)});
+  for (const fs::path& folder : {from.parent_path(), shared}) {
+    if (fs::exists(folder / "winners", ignored) || fs::exists(folder / "binaries", ignored)) {
+      folders.push_back({.folder = folder.string(), .trust = writers_of(from)});
+    }
   }
-  folders.push_back({.folder = kSystemCacheFolder});
+  if (shared != kSystemCacheFolder) folders.push_back({.folder = kSystemCacheFolder});
   return folders;
 }
 

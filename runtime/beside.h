@@ -15,8 +15,9 @@ namespace grkan {
 std::vector<std::string> places_beside(std::string_view library);
 
 // Prebuilt winners and binaries: the folders winners/ and binaries/ beside the folder of this
-// library (or program), where there are some, and the system's. The first are trusted as the
-// library is: who can write its folder may have written them.
+// library (or program), as in the Python package, and in the folder share/grkan of an installed
+// one, where there are some, and the system's. The first two are trusted as the library is: who can
+// write its folder may have written them.
 std::vector<PrebuiltFolder> prebuilt_folders();
 
 // The driver that virtual:MODEL opens. Throws no_device, naming where it was looked for.

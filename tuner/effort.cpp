@@ -17,6 +17,7 @@ struct Limit {
   std::size_t least;
   std::size_t most;
 };
+constexpr Limit kInstant = {32, 8, 16};  // that are compiled, of a GPU that is not here
 constexpr Limit kQuick = {8, 16, 64};
 constexpr Limit kThorough = {4, 64, 400};
 
@@ -37,7 +38,9 @@ std::unique_ptr<Strategy> effort_strategy(Effort effort, const Space& space,
                                           std::vector<std::size_t> starts, std::uint64_t seed,
                                           std::vector<double> prior) {
   if (effort == Effort::exhaustive) return exhaustive_strategy();
-  const Limit& limit = effort == Effort::thorough ? kThorough : kQuick;
+  const Limit& limit = effort == Effort::thorough  ? kThorough
+                       : effort == Effort::instant ? kInstant
+                                                   : kQuick;
   const std::size_t looked_at =
       std::clamp(space.schedules.size() / limit.part, limit.least, limit.most);
   return guided_strategy({.seed = seed,

@@ -777,6 +777,17 @@ TEST_F(CacheTest, TiesByDateThenHash) {
   EXPECT_EQ(choose_winner({stored(twin), stored(late)}, query())->stored.hash, best);
 }
 
+// What came with the product was found by others, who can't know how far it is true here.
+TEST_F(CacheTest, PrebuiltWinnersAnswerWhereTheyHoldAlone) {
+  StoredWinner theirs = stored(winner({100, 1000}));
+  theirs.prebuilt = true;
+  EXPECT_TRUE(choose_winner({theirs}, query(500)));
+  EXPECT_EQ(choose_winner({theirs}, query(1001)), std::nullopt);
+  EXPECT_EQ(choose_winner({theirs}, query(99)), std::nullopt);
+  theirs.winner.device = cpu("Xeon", 64);
+  EXPECT_EQ(choose_winner({theirs}, query(500)), std::nullopt);
+}
+
 TEST_F(CacheTest, WhatNeverAnswers) {
   Winner w = winner();
   w.determinism = Determinism::not_guaranteed;

@@ -361,6 +361,25 @@ TEST_F(CliTest, MeasurementsAreExported) {
       command.run({"cache", "export", "--measurements", (folder() / "no" / "where").string()});
   EXPECT_EQ(nowhere.exit_code, 1);
   EXPECT_NE(nowhere.err.find("can't be written"), std::string::npos) << nowhere.err;
+  EXPECT_EQ(command.run({"cache", "export"}).exit_code, 2);
+}
+
+TEST_F(CliTest, WinnersAreExported) {
+  if (!native()) GTEST_SKIP() << "this processor has only portable kernels";
+  Command command = tuned();
+  const fs::path layer = folder() / "layer";
+  const std::vector<std::string> words = {"cache", "export", "--winners", layer.string(), "--json"};
+  const Result exported = command.run(words);
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  Documented fields("cache export");
+  fields.hold(exported.json());
+  const Json document = exported.json();
+  EXPECT_EQ(document["winners"].get<int>() + document["defaults"].get<int>(), 2);
+  EXPECT_EQ(document["outranked"], 0);
+  EXPECT_FALSE(fs::exists(layer / "tmp"));
+  std::ofstream(folder() / "taken") << "?";
+  const Result taken = command.run({"cache", "export", "--winners", (folder() / "taken").string()});
+  EXPECT_EQ(taken.exit_code, 1) << taken.err;
 }
 
 TEST_F(CliTest, ReportDocument) {

@@ -60,6 +60,7 @@ look_at_files() {
     share/doc/grkan/docs/runtime.md share/doc/grkan/examples/layer.c; do
     [ -f "$prefix/$name" ] || fail "$name is not installed"
   done
+  [ -n "$(find "$prefix/share/grkan/winners" -name '*.json' | head -1)" ] || fail "no winners are installed"
   local version
   version=$("$prefix/bin/grkan" --version)
   version=${version##* }
@@ -91,6 +92,8 @@ by_find_package() {
   echo "moved"
   mv "$prefix" "$work/second place"
   lib="$work/second place${lib#"$prefix"}" prefix="$work/second place"
+  says "*evidence: measured*cache_entry: $prefix/share/grkan/winners/*" "$prefix/bin/grkan" explain \
+    forward/p5q4-A-c768-g1x8-bf16-last --device virtual:h200 --rows 25216
   says "$cpp_says"$'\n''a plan on virtual:h200' env LD_LIBRARY_PATH="$lib" "$work/program/cpp_program" virtual:h200
   says "$check_says" "$prefix/bin/grkan" check "$problem" --rows 3
   user_project "$work/again" -DCMAKE_PREFIX_PATH="$prefix"

@@ -56,6 +56,7 @@ def test_size():
 def test_whole(tree):
     for name in (*BINARIES, "py.typed", "numpy.py", "include/grkan.h", "licenses/LLVM.txt"):
         assert (tree / name).is_file(), name
+    assert list(tree.glob("winners/*/sm_90/*.json"))
     assert set(names_of(tree)) == {name for name in BINARIES if name.startswith("lib/")}
     licences = {path.stem for path in (tree / "licenses").iterdir()}
     inside = {
