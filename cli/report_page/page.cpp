@@ -54,6 +54,7 @@ std::string evidence_text(const Winner& winner) {
 Json shown(const Prediction& p) {
   Json json = prediction_json(p);
   for (Json& figure : json["assumed"]) figure = text(figure.get<std::string>());
+  json["basis_why"] = text(p.basis_why);
   return json;
 }
 

@@ -446,7 +446,8 @@ function figures(winner) {
 
 // What each resource alone would take, beside the whole and the floor of DRAM.
 function predictionPart(winner) {
-  const {bound, floor_ns: floor, tail_ns: tail, parts_ns: all, assumed} = winner.prediction;
+  const {bound, floor_ns: floor, tail_ns: tail, parts_ns: all, assumed, basis, basis_why: why, low_ns: low, high_ns: high} =
+      winner.prediction;
   const whole = winner.time_ns.median;
   const parts = Object.entries(all).filter(([, ns]) => ns >= whole / 1000).sort((a, b) => b[1] - a[1]);
   if (parts.length === 0) return [];
@@ -486,6 +487,7 @@ function predictionPart(winner) {
     return svg;
   }), make('p', {class: 'muted'}, `Bound by ${bound}; ${digits(100 * floor / whole, 2)} % is the floor of DRAM` +
           (tail > whole / 1000 ? `; ${timeText(tail)} of it multiprocessors wait for the last blocks` : '') + '.' +
+          (high > 0 ? ` Nine times in ten the time lies between ${timeText(low)} and ${timeText(high)} (${basis}: ${why}).` : '') +
           (assumed.length > 0 ? ` It rests on assumed figures: ${assumed.join('; ')}.` : ''))];
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +13,7 @@
 
 #include "bench/lab/replay/facts.h"
 #include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/left_out.h"
 #include "bench/lab/replay/portfolio.h"
 #include "bench/lab/replay/table_text.h"
 #include "core/error.h"
@@ -347,6 +349,38 @@ TEST(RecordedTables, PredictionsHoldAScheduleNearTheBest) {
   Table lacks_default = predicted;
   lacks_default.candidates.erase(lacks_default.candidates.begin());
   EXPECT_THROW(forecast_of(measured, lacks_default, schedules), Error);
+}
+
+// A file by hand: of two candidates of a table, and of a folder that is not asked for.
+TEST(LeftOut, SaysTheCostsOfATable) {
+  Table table = parse_table(kHead + kDefault);
+  for (const char* schedule :
+       {"v8_u1_r2_bcast_cached@slice256", "v8_u1_r4_bcast_cached@slice256"}) {
+    TableCandidate c = table.candidates.front();
+    c.schedule = schedule;
+    c.us = {100, 105};
+    table.candidates.push_back(c);
+  }
+  const std::string name = table_name(table.task, table.rows, table.inner);
+  const std::string path = ::testing::TempDir() + "grkan_left_out_test.tsv";
+  std::ofstream(path) << "one\t" << name << "\tv8_u1_r1_bcast_cached@slice256\t12.5\n"
+                      << "one\t" << name << "\tv8_u1_r4_bcast_cached@slice256\t11.5\n"
+                      << "other\t" << name << "\tv8_u1_r2_bcast_cached@slice256\t9\n";
+  const std::vector<double> costs = LeftOut(path, "some/where/one").log_costs(table);
+  ASSERT_EQ(costs.size(), 3U);
+  EXPECT_EQ(costs[0], 12.5);
+  EXPECT_TRUE(std::isinf(costs[1]));
+  EXPECT_EQ(costs[2], 11.5);
+  std::vector<std::string> schedules;
+  const Forecast forecast = forecast_of(table, costs, schedules);
+  EXPECT_EQ(schedules, (std::vector<std::string>{"v8_u1_r1_bcast_cached@slice256",
+                                                 "v8_u1_r4_bcast_cached@slice256"}));
+  EXPECT_NEAR(forecast.seconds[1] / forecast.seconds[0], std::exp(-1), 1e-12);
+  EXPECT_EQ(order_of(forecast), (std::vector<std::size_t>{1, 0}));
+  EXPECT_TRUE(LeftOut().log_costs(table).empty());
+  EXPECT_THROW(LeftOut(path, "third"), Error);
+  std::filesystem::remove(path);
+  EXPECT_THROW(LeftOut(path, "one"), Error);
 }
 
 }  // namespace

@@ -417,6 +417,10 @@ TEST_F(ReportPageTest, WritesThePageForTheBrowser) {
   prediction.ns = 8000;
   prediction.floor_ns = 6000;
   prediction.tail_ns = 300;
+  prediction.basis = Basis::far;
+  prediction.basis_why = kHostile;
+  prediction.low_ns = 7100;
+  prediction.high_ns = 9600;
   prediction.executed = true;
   prediction.assumed = {"clock_mhz: commonly reported", kHostile};
   for (const auto& [resource, ns] :

@@ -7,8 +7,8 @@ writes it as the data that the product ships (core/learned.h).
 --more: measurements of caches, as `grkan cache export --measurements` writes them: of CPUs, and of
 GPUs for what is learnt by estimates.
 --judge: prints how good it is and writes nothing.
---left-out: also writes what trees that never saw a CPU's table say of its candidates, for
-bench_replay --prior.
+--left-out: also writes what trees that never saw a table say of its candidates, GPUs' from code,
+for bench_replay --prior and the --left-out of bench_gpu_prediction and bench_cpu_prediction.
 
 How it is judged. What is said of a table is said by trees that never saw it: they were grown on the
 other tables, and their size was chosen, by the least squared error, on these others too (each of
@@ -438,6 +438,16 @@ def cpu_learner(program: Path, tables: Path, more: list[Path]) -> Learner:
     )
 
 
+def write_left_out(path: Path | None, tables: Tables, log_cost: Array) -> None:
+    """Lines of folder, table, schedule and the logarithm of its cost in ns."""
+    if path is None:
+        return
+    with path.open("a") as out:
+        for at, place in enumerate(tables.table):
+            words = (tables.device[place], tables.names[place], tables.schedule[at])
+            print(*words, f"{log_cost[at]:.6g}", sep="\t", file=out)
+
+
 def learn_gpu(options: argparse.Namespace, counts: str, path: str) -> None:
     gpu, before = gpu_learner(options.program, options.tables, counts, options.more)
     t = gpu.tables
@@ -445,6 +455,8 @@ def learn_gpu(options: argparse.Namespace, counts: str, path: str) -> None:
     judge(t, t.log_physics, f"{what}: the cost model")
     cost = gpu.left_out(gpu.group, gpu.folds)
     judge(t, cost, f"{what}: a table left out")
+    if counts == "from_code":
+        write_left_out(options.left_out, t, cost)
     for kind, group in gpu.apart.items():
         judge(t, gpu.left_out(group, 1000), f"{what}: a {kind} left out")
     judge(t, before, f"{what}: the cost model, no GPU known")
@@ -475,11 +487,7 @@ def learn_cpu(options: argparse.Namespace, path: str) -> None:
             judge(t.some(tables), log_cost[tables[t.table]], f"CPU {name}: a {what} left out")
 
     cost = cpu.left_out(cpu.group, cpu.folds)
-    if options.left_out is not None:
-        with options.left_out.open("w") as out:
-            for at, place in enumerate(t.table):
-                words = (t.device[place], t.names[place], t.schedule[at], f"{cost[at]:.6g}")
-                print(*words, sep="\t", file=out)
+    write_left_out(options.left_out, t, cost)
     judge_each(cost, "problem")
     apart = {kind: cpu.left_out(group, 1000) for kind, group in cpu.apart.items()}
     for kind, log_cost in apart.items():
@@ -509,6 +517,8 @@ def main() -> None:
     parser.add_argument("--only", choices=("cuda", "cpu"))
     options = parser.parse_args()
 
+    if options.left_out is not None:
+        options.left_out.write_text("")
     print(HEADING)
     if options.only != "cpu":
         learn_gpu(options, "from_code", "cuda/learned.txt")

@@ -3,8 +3,10 @@
 // would, how alike both order all candidates, and how far the predicted best and the default are
 // behind.
 //
-//   build/bin/bench_cpu_prediction [--tables FOLDER] [--cpu MODEL] [--candidates NAME]
+//   build/bin/bench_cpu_prediction [--tables FOLDER] [--cpu MODEL] [--left-out FILE]
+//                                  [--candidates NAME]
 //
+// --left-out: with what trees that never saw a table say (learn/train.py --left-out), instead.
 // --cpu: figures of this CPU model in the place of the machine's.
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
@@ -13,6 +15,7 @@
 
 #include "bench/guarded.h"
 #include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/left_out.h"
 #include "bench/lab/replay/replay.h"
 #include "core/error.h"
 #include "core/print.h"
@@ -26,6 +29,7 @@ namespace {
 struct Options {
   std::string tables = GRKAN_TABLES "/measured/zen4";
   std::string cpu;
+  std::string left_out;
   std::string candidates;
 };
 
@@ -82,8 +86,11 @@ int run(int argc, char** argv) {
   CLI::App app("The CPU's cost model against recorded tables");
   app.add_option("--tables", options.tables, "Folder of tables")->capture_default_str();
   app.add_option("--cpu", options.cpu, "CPU model; else the machine's");
+  app.add_option("--left-out", options.left_out, "What learn/train.py --left-out wrote");
   app.add_option("--candidates", options.candidates, "Print the candidates of these tables");
   CLI11_PARSE(app, argc, argv);
+  const LeftOut left_out =
+      options.left_out.empty() ? LeftOut() : LeftOut(options.left_out, options.tables);
   std::vector<Outcome> outcomes;
   if (options.candidates.empty()) print_heading();
   for (const Table& table : read_current_tables(options.tables)) {
@@ -95,8 +102,11 @@ int run(int argc, char** argv) {
       print_candidates(table, predicted);
       continue;
     }
-    outcomes.push_back(outcome_of(forecast_of(table, predicted)));
-    print_outcome(name, predicted.size(), outcomes.back());
+    std::vector<std::string> names;
+    outcomes.push_back(outcome_of(left_out.empty()
+                                      ? forecast_of(table, predicted)
+                                      : forecast_of(table, left_out.log_costs(table), names)));
+    print_outcome(name, names.empty() ? predicted.size() : names.size(), outcomes.back());
   }
   if (!options.candidates.empty()) return 0;
   if (outcomes.empty()) {

@@ -1,6 +1,7 @@
 #include "bench/lab/replay/forecast.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -47,6 +48,17 @@ Forecast forecast_of(const Table& measured, const Table& predicted,
   for (double& regret : forecast.regrets) regret = regret / best - 1;
   forecast.default_seconds = median(measured.candidates[0].us) * 1e-6;
   return forecast;
+}
+
+Forecast forecast_of(const Table& measured, const std::vector<double>& log_ns,
+                     std::vector<std::string>& schedules) {
+  Table said = measured;
+  for (std::size_t i = 0; i < said.candidates.size(); ++i) {
+    TableCandidate& c = said.candidates[i];
+    if (std::isinf(log_ns[i])) c.status = CandidateStatus::skipped;
+    c.us = {std::exp(log_ns[i]) * 1e-3};
+  }
+  return forecast_of(measured, said, schedules);
 }
 
 std::vector<std::size_t> order_of(const Forecast& forecast) {

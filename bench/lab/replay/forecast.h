@@ -21,6 +21,11 @@ struct Forecast {
 Forecast forecast_of(const Table& measured, const Table& predicted,
                      std::vector<std::string>& schedules);
 
+// Of a table's candidates by what is said of each (left_out.h); those of which nothing is said are
+// left out.
+Forecast forecast_of(const Table& measured, const std::vector<double>& log_ns,
+                     std::vector<std::string>& schedules);
+
 // By predicted time.
 std::vector<std::size_t> order_of(const Forecast& forecast);
 

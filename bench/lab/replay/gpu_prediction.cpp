@@ -4,8 +4,10 @@
 // has no more are not.
 //
 //   build/bin/bench_gpu_prediction [--measured FOLDER] [--facts FOLDER] [--from-code]
-//                                  [--candidates NAME]
+//                                  [--left-out FILE] [--candidates NAME]
 //
+// --left-out: with what trees that never saw a table say beside the model (learn/train.py
+// --left-out), from code.
 // --candidates: instead, the candidates of the tables whose names hold this text, by prediction.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include "bench/guarded.h"
 #include "bench/lab/replay/facts.h"
 #include "bench/lab/replay/forecast.h"
+#include "bench/lab/replay/left_out.h"
 #include "bench/lab/replay/table.h"
 #include "core/error.h"
 #include "core/print.h"
@@ -28,6 +31,7 @@ struct Options {
   std::string measured = GRKAN_TABLES "/measured/h200";
   std::string facts = GRKAN_TABLES "/facts/h200";
   bool from_code = false;
+  std::string left_out;
   std::string candidates;
 };
 
@@ -48,6 +52,7 @@ int run(int argc, char** argv) {
   app.add_option("--facts", options.facts, "Folder of facts of the same candidates")
       ->capture_default_str();
   app.add_flag("--from-code", options.from_code, "Counts of the code instead of executed ones");
+  app.add_option("--left-out", options.left_out, "What learn/train.py --left-out wrote");
   app.add_option("--candidates", options.candidates, "Print the candidates of these tables");
   CLI11_PARSE(app, argc, argv);
   std::map<std::string, Table> predicted;
@@ -56,6 +61,8 @@ int run(int argc, char** argv) {
         table_name(facts.task, facts.rows, facts.inner),
         predicted_table(facts, options.from_code ? Counts::from_code : Counts::executed));
   }
+  const LeftOut left_out =
+      options.left_out.empty() ? LeftOut() : LeftOut(options.left_out, options.facts);
   std::vector<Outcome> outcomes;
   if (options.candidates.empty()) print_heading();
   for (const Table& table : read_tables(options.measured)) {
@@ -63,7 +70,9 @@ int run(int argc, char** argv) {
     const auto found = predicted.find(name);
     if (found == predicted.end() || name.find(options.candidates) == std::string::npos) continue;
     std::vector<std::string> names;
-    const Forecast forecast = forecast_of(table, found->second, names);
+    const Forecast forecast = left_out.empty()
+                                  ? forecast_of(table, found->second, names)
+                                  : forecast_of(table, left_out.log_costs(table), names);
     if (!options.candidates.empty()) {
       print_candidates(name, forecast, names);
       continue;

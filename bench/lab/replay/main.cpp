@@ -5,7 +5,7 @@
 //
 //   build/bin/bench_replay [--tables FOLDER] [--strategy quick,random] [--seeds 10]
 //                          [--no-starts | --shipped-starts] [--prior FILE] [--transfer N]
-//                          [--against-best] [--each]
+//                          [--limit N] [--against-best] [--each]
 //
 // The starting points (tuner/starting_points.h) of each CPU table are chosen from the other tables;
 // --shipped-starts: those that are shipped, which these tables helped to choose; --no-starts: none,
@@ -13,14 +13,12 @@
 // --prior: what trees that never saw a table say of its candidates (learn/train.py --left-out).
 // --transfer: with what was measured of so many other problems, some 32 candidates of each
 // (tuner/transfer.h).
+// --limit: quick looks at so many candidates, with half of its final rounds.
 // --each: a line for each table too.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <limits>
-#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -28,6 +26,7 @@
 #include <vector>
 
 #include "bench/guarded.h"
+#include "bench/lab/replay/left_out.h"
 #include "bench/lab/replay/portfolio.h"
 #include "bench/lab/replay/replay.h"
 #include "core/error.h"
@@ -46,6 +45,7 @@ struct Options {
   std::uint64_t seeds = 10;
   std::string prior;
   std::size_t transfer = 0;
+  std::size_t limit = 0;  // 0: the effort's own
   bool no_starts = false;
   bool shipped_starts = false;
   bool against_best = false;
@@ -107,40 +107,9 @@ struct Before {
   std::vector<double> prior;
 };
 
-// By table and schedule: the logarithm of a cost. Lines "folder table schedule cost" with tabs.
-using Priors = std::map<std::pair<std::string, std::string>, double>;
-Priors read_priors(const std::string& path, const std::string& folder) {
-  Priors priors;
-  if (path.empty()) return priors;
-  std::ifstream file(path);
-  if (!file) fail_argument("{} can't be read", path);
-  std::string of;
-  std::string table;
-  std::string schedule;
-  double cost = 0;
-  while (file >> of >> table >> schedule >> cost) {
-    if (of == folder) priors[{table, schedule}] = cost;
-  }
-  if (priors.empty()) fail_argument("{} says nothing of tables of {}", path, folder);
-  return priors;
-}
-
-std::vector<double> prior_of(const Table& table, const Priors& priors) {
-  std::vector<double> prior;
-  if (priors.empty()) return prior;
-  const std::string name = table_name(table.task, table.rows, table.inner);
-  for (const TableCandidate& c : table.candidates) {
-    const auto known = priors.find({name, c.schedule});
-    // What failed was never timed.
-    prior.push_back(known == priors.end() ? std::numeric_limits<double>::infinity()
-                                          : known->second);
-  }
-  return prior;
-}
-
 // What was measured of `count` other tables of this kind, by chance, beside what was thought.
 Transfer transfer_of(const std::vector<Table>& tables, std::size_t at, const Options& options,
-                     const Priors& priors) {
+                     const LeftOut& priors) {
   constexpr std::size_t kCandidates = 32;
   std::vector<std::size_t> others;
   for (std::size_t t = 0; t < tables.size(); ++t) {
@@ -154,7 +123,7 @@ Transfer transfer_of(const std::vector<Table>& tables, std::size_t at, const Opt
   };
   std::vector<TransferSample> samples;
   for (const std::size_t t : some(others, options.transfer)) {
-    const std::vector<double> prior = prior_of(tables[t], priors);
+    const std::vector<double> prior = priors.log_costs(tables[t]);
     std::vector<std::size_t> timed;
     for (std::size_t i = 0; i < tables[t].candidates.size(); ++i) {
       if (!tables[t].candidates[i].us.empty()) timed.push_back(i);
@@ -174,8 +143,23 @@ ReplayResult run_effort(const Table& table, const Space& space, Effort effort, c
   return replay(table, *strategy, search_options(effort), seed);
 }
 
+// Quick, with another number of candidates.
+ReplayResult run_limited(const Table& table, const Space& space, std::size_t limit,
+                         const Before& before, std::uint64_t seed) {
+  const auto strategy = guided_strategy({.seed = seed,
+                                         .starts = before.starts,
+                                         .random = std::max<std::size_t>(1, limit / 8),
+                                         .limit = limit,
+                                         .prior = before.prior},
+                                        coordinates(space));
+  SearchOptions options = search_options(Effort::quick);
+  options.final_rounds /= 2;
+  return replay(table, *strategy, options, seed);
+}
+
 ReplayResult run_one(const std::string& name, const Table& table, const Space& space,
-                     const Before& before, std::uint64_t seed) {
+                     const Before& before, std::uint64_t seed, std::size_t limit) {
+  if (name == "quick" && limit > 0) return run_limited(table, space, limit, before, seed);
   if (name != "random") {
     return run_effort(table, space, parse_effort(name), before, seed);
   }
@@ -210,6 +194,7 @@ int run(int argc, char** argv) {
       ->excludes(none);
   app.add_option("--prior", options.prior, "What learn/train.py --left-out wrote");
   app.add_option("--transfer", options.transfer, "Problems that were measured before");
+  app.add_option("--limit", options.limit, "Candidates that quick looks at; 0: its own");
   app.add_flag("--against-best", options.against_best,
                "Regret against the table's lowest median, not the exhaustive search's winner");
   app.add_flag("--each", options.each, "A line for each table");
@@ -224,14 +209,13 @@ int run(int argc, char** argv) {
   print_to(stdout, "{:44} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9}\n", "regret in %", "median",
            "p90", "worst", "<= 2 %", "measured", "share %", "seconds");
   const std::vector<Starts> starts = starts_of(tables, options);
-  const Priors priors =
-      read_priors(options.prior, std::filesystem::path(options.tables).filename().string());
+  const LeftOut priors = options.prior.empty() ? LeftOut() : LeftOut(options.prior, options.tables);
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const Table& table = tables[t];
     const Space space = space_of(table);
     const ReplayResult exhaustive = run_effort(table, space, Effort::exhaustive, {}, 1);
     const double of_exhaustive = double(exhaustive.measurements);
-    Before before{.starts = starts[t], .prior = prior_of(table, priors)};
+    Before before{.starts = starts[t], .prior = priors.log_costs(table)};
     if (options.transfer > 0) {
       const Transfer transfer = transfer_of(tables, t, options, priors);
       before.prior.resize(space.schedules.size());
@@ -244,7 +228,8 @@ int run(int argc, char** argv) {
     for (std::size_t k = 0; k < outcomes.size(); ++k) {
       Outcome outcome;
       for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-        const ReplayResult result = run_one(options.strategies[k], table, space, before, seed);
+        const ReplayResult result =
+            run_one(options.strategies[k], table, space, before, seed, options.limit);
         outcome.add(result, table.regret(result.winner, against), of_exhaustive);
       }
       if (options.each) print_line(name.substr(0, 32) + " " + options.strategies[k], outcome);
