@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "tuner/search/statistics.h"
+
 namespace grkan {
 namespace {
 
@@ -24,12 +26,17 @@ struct Term {
 }  // namespace
 
 Transfer::Transfer(std::span<const TransferSample> samples) {
+  // Beside its problem's median, since a constant of the problem is no miss.
+  std::map<std::size_t, std::vector<double>> of_problem;
+  for (const TransferSample& s : samples) of_problem[s.problem].push_back(s.miss);
+  std::map<std::size_t, double> middle;
+  for (const auto& [problem, misses] : of_problem) middle[problem] = median(misses);
   std::vector<double> left;  // of the misses, what no term explains
   std::map<std::size_t, Term> constants;
   std::array<std::map<int, Term>, kMostParameters> terms;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const TransferSample& s = samples[i];
-    left.push_back(std::clamp(s.miss, -kMostMiss, kMostMiss));
+    left.push_back(std::clamp(s.miss - middle[s.problem], -kMostMiss, kMostMiss));
     constants[s.problem].samples.push_back(i);
     for (std::size_t k = 0; k < kMostParameters; ++k) {
       Term& term = terms.at(k)[s.schedule.values.at(k)];

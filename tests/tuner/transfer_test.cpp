@@ -29,8 +29,8 @@ TEST(Transfer, FindsWhatParametersCost) {
   std::normal_distribution<double> noise(0, 0.02);
   std::vector<TransferSample> samples;
   for (std::size_t problem = 0; problem < 10; ++problem) {
-    // Times of a problem may all be off.
-    const double constant = 0.03 * double(problem) - 0.1;
+    // All of a problem are off by a constant: a ratio beside the logarithm of nanoseconds.
+    const double constant = 0.3 * double(problem) - 12;
     for (int i = 0; i < 40; ++i) {
       const Schedule s = schedule(1 << (random() % 4), int(random() % 4));
       samples.push_back({problem, s, constant + truth(s) + noise(random)});
